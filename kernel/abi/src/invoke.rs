@@ -7,9 +7,12 @@
 //! | `rax` | operation (bits 0 to 7), status to reply with (bits 32 to 63) | status (bits 0 to 31), [`Received`] kind (bits 32 to 39) |
 //! | `rdi` | capability address | badge of a received message, group of a notification |
 //! | `rsi` `rdx` `r10` `r8` `r9` `r12` | six words | six words |
-//! | `r13` | four 16-bit addresses of capabilities to send, 0 for none | mask of the capabilities received |
-//! | `r14` | four 16-bit addresses to receive capabilities into, 0 to refuse | unspecified |
+//! | `r13` | four 16-bit addresses of capabilities to send, 0 for none | bits 0 to 3: which capabilities were received; bits 4 to 7: which of them were a `Start` of the receiver itself |
+//! | `r14` | four 16-bit addresses to receive capabilities into, 0 to refuse | badge of the first `Start` of the receiver itself, else 0 |
 //! | `rcx` `r11` | – | clobbered |
+//!
+//! A `Start` capability sent to the very process that it names arrives as its badge, whatever the
+//! receive address says: it is not stored.
 //!
 //! `rbx`, `rbp`, `rsp` and `r15` are preserved. By convention the first word of a request is its
 //! method; a server and a kernel object can't be told apart by invoking them.

@@ -77,8 +77,12 @@ pub struct Request {
     pub badge: u64,
     /// Words.
     pub words: [u64; WORDS],
-    /// Bit *n*: the *n*-th capability arrived.
+    /// Bit *n*: the *n*-th capability arrived. Bit 4 + *n*: it was a `Start` of this very process,
+    /// and arrived as its badge, in `own_badge`.
     pub received: u8,
+    /// The badge of the first `Start` of this very process among the capabilities sent: how a server
+    /// recognises what it handed out itself. Zero when bits 4 to 7 of `received` are clear.
+    pub own_badge: u64,
     /// Whether a reply is owed.
     pub call: bool,
 }
