@@ -1,0 +1,7 @@
+//! First program: devices, banks, users, supervision, console.
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+pub mod manifest;
