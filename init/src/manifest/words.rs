@@ -77,6 +77,7 @@ words! {
 
 words! {
     /// How the driver brings received frames to a user (DESIGN 5).
+    #[derive(Default)]
     Strategy "a strategy: copy" {
         #[default]
         /// Into driver-owned buffers first, then copied into the user's pages.
