@@ -1,0 +1,146 @@
+//! What the driver's policy asks of a network device.
+//!
+//! A transport moves buffers to and from one device function (virtio-net), from a process that stands
+//! in for a wire (the bench), or from a fake in tests. It knows queues and registers; it knows no
+//! port, no session and no frame format. It holds no memory but its own queues: every buffer lies in
+//! a window of the driver's, pinned by who posts it.
+//!
+//! A device is not believed. Whatever it reports, a transport hands on ([`Received`], tokens): *the
+//! policy* checks token and length, once, against what it posted. What a transport must check for its
+//! own sake (a queue entry that names no chain of its own, for instance) it reports as
+//! [`DeviceFault`], and goes on.
+
+/// Bytes that the device reads or writes in one stretch. They never cross a page.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Piece {
+    /// Where the device reaches them: the address that a pin answered, plus the offset in the page.
+    pub address: u64,
+    /// Where the driver sees them: byte offset into its windows, which lie one after the other.
+    /// Devices that do DMA have no use for it; a wire without DMA (bench, tests) finds the bytes by it.
+    pub view: u64,
+    /// How many.
+    pub length: u32,
+}
+
+/// What a device is and can do. Constant once the device works.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Information {
+    /// The device's own MAC address, in the order of the wire.
+    pub mac: [u8; 6],
+    /// Longest frame that it sends and receives: header and payload, without check sequence. 1,514
+    /// for an MTU of 1,500.
+    pub frame_limit: u32,
+    /// Receive buffers that can be posted at once.
+    pub receive_capacity: u16,
+    /// Frames that can be in transmission at once, each of up to `pieces` pieces.
+    pub transmit_capacity: u16,
+    /// Most pieces of one transmitted frame; at least 2.
+    pub pieces: u16,
+    /// Bytes at the start of each posted buffer that the device fills with what isn't frame; at most
+    /// 16.
+    pub receive_headroom: u32,
+    /// Bytes before the first piece of each transmitted frame that belong to the transport; at most
+    /// 16. They lie in the same page, in memory of the driver's own, and are zero.
+    pub transmit_headroom: u32,
+}
+
+/// A buffer that the device has filled: its word, to be checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Received {
+    /// The token that the buffer was posted with.
+    pub token: u16,
+    /// Where the frame's bytes start in the buffer: the headroom in a frame's first buffer, 0 in those
+    /// that continue it. The transport's own word, not the device's.
+    pub offset: u32,
+    /// Bytes of the frame in this buffer, without headroom. 0 when the device claims to have written
+    /// less than the headroom.
+    pub length: u32,
+    /// The frame goes on in the next buffer received.
+    pub more: bool,
+}
+
+/// The queue takes no more for now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Full;
+
+impl core::fmt::Display for Full {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("the device's queue is full")
+    }
+}
+
+impl core::error::Error for Full {}
+
+/// The device said something that its own queue disproves. It was passed over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeviceFault {
+    /// What it said, for people.
+    pub what: &'static str,
+}
+
+impl core::fmt::Display for DeviceFault {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "the device reports {}", self.what)
+    }
+}
+
+impl core::error::Error for DeviceFault {}
+
+/// What the driver wants to be interrupted for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Interest {
+    /// A buffer was filled.
+    pub receive: bool,
+    /// A frame left.
+    pub transmit: bool,
+}
+
+/// A network device.
+///
+/// Nothing here waits, and nothing allocates after the device was set up. `post` and `transmit` only
+/// queue; `flush` tells the device, once for the batch.
+pub trait Transport {
+    /// What the device is and can do.
+    fn information(&self) -> Information;
+
+    /// Whether the link is up.
+    fn link(&mut self) -> bool;
+
+    /// Lends the device a buffer to fill. `token` comes back with it; the caller uses no token twice
+    /// at a time, and only tokens below `receive_capacity`.
+    ///
+    /// # Errors
+    /// [`Full`]: `receive_capacity` buffers are posted already.
+    fn post(&mut self, buffer: Piece, token: u16) -> Result<(), Full>;
+
+    /// Takes the next filled buffer, in the order in which the device filled them.
+    ///
+    /// # Errors
+    /// [`DeviceFault`]: an entry of the queue was passed over; ask again.
+    fn receive(&mut self) -> Result<Option<Received>, DeviceFault>;
+
+    /// Queues a frame: its pieces in order, 1 to `pieces` of them. `transmit_headroom` bytes before
+    /// the first piece are the transport's to send along. The memory stays as it is until the token
+    /// comes back. The caller uses no token twice at a time, and only tokens below
+    /// `transmit_capacity`.
+    ///
+    /// # Errors
+    /// [`Full`]: no room now. Nothing was queued.
+    fn transmit(&mut self, pieces: &[Piece], token: u16) -> Result<(), Full>;
+
+    /// Takes the token of a frame that the device is done with, in whatever order.
+    ///
+    /// # Errors
+    /// [`DeviceFault`]: an entry of the queue was passed over; ask again.
+    fn transmitted(&mut self) -> Result<Option<u16>, DeviceFault>;
+
+    /// Makes what was posted and queued since the last time known to the device.
+    fn flush(&mut self);
+
+    /// Asks for interrupts before the driver waits. `true`: what it waits for is there already
+    /// (looked at after asking, so that nothing is missed); poll instead of waiting.
+    fn ask(&mut self, interest: Interest) -> bool;
+
+    /// Wants no interrupts until the next `ask`; some may come all the same.
+    fn quiet(&mut self);
+}
