@@ -4,4 +4,5 @@
 
 extern crate alloc;
 
+pub mod console;
 pub mod manifest;

@@ -1,0 +1,123 @@
+//! Completion of the word before the cursor.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::command::ENTRIES;
+use crate::manifest::{LogLevel, UserSpec};
+
+/// Names that words may stand for.
+#[derive(Clone, Debug, Default)]
+pub struct Names {
+    /// Programs that can be killed.
+    pub programs: Vec<String>,
+    /// Users that can be revoked.
+    pub users: Vec<String>,
+}
+
+/// What a word may become.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Completion {
+    /// What to insert at the cursor: what all candidates have in common, and a space if there is
+    /// only one.
+    pub insert: String,
+    /// The candidates, if there are several and nothing can be inserted.
+    pub choices: Vec<String>,
+}
+
+/// Completes the last word of what stands before the cursor.
+pub fn complete(before: &str, names: &Names) -> Completion {
+    let word = before.rsplit(' ').next().unwrap_or("");
+    let earlier: Vec<&str> = before[..before.len() - word.len()]
+        .split_ascii_whitespace()
+        .collect();
+    let all: Vec<&str> = match earlier.as_slice() {
+        [] | ["help"] => ENTRIES.iter().map(|entry| entry.name).collect(),
+        ["kill"] => names.programs.iter().map(String::as_str).collect(),
+        ["revoke"] => names.users.iter().map(String::as_str).collect(),
+        ["log"] => LogLevel::ALL.iter().map(|level| level.word()).collect(),
+        // After an option comes its value, which only the user knows.
+        ["spawn", _, .., last] if last.starts_with("--") && !last.contains('=') => Vec::new(),
+        ["spawn", _, ..] => {
+            let given = |option: &str| earlier.contains(&option);
+            let options = UserSpec::OPTIONS.iter().map(|(option, _)| *option);
+            options.filter(|option| !given(option)).collect()
+        }
+        _ => Vec::new(),
+    };
+    let mut fits: Vec<&str> = all
+        .into_iter()
+        .filter(|name| name.starts_with(word))
+        .collect();
+    fits.sort_unstable();
+    fits.dedup();
+    let Some((first, others)) = fits.split_first() else {
+        return Completion::default();
+    };
+    let common = others
+        .iter()
+        .fold(*first, |common, other| shared(common, other));
+    let mut insert: String = common[word.len()..].into();
+    if others.is_empty() {
+        insert.push(' ');
+    }
+    let choices = if insert.is_empty() {
+        fits.into_iter().map(String::from).collect()
+    } else {
+        Vec::new()
+    };
+    Completion { insert, choices }
+}
+
+/// The beginning that two words share.
+fn shared<'a>(a: &'a str, b: &str) -> &'a str {
+    let length = a.bytes().zip(b.bytes()).take_while(|(a, b)| a == b).count();
+    a.get(..length).unwrap_or("")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn names() -> Names {
+        Names {
+            programs: ["ethdrv", "alice", "albert"].map(String::from).into(),
+            users: ["alice", "albert"].map(String::from).into(),
+        }
+    }
+
+    fn inserted(before: &str) -> String {
+        complete(before, &names()).insert
+    }
+
+    #[test]
+    fn completes_commands_names_and_options() {
+        assert_eq!(inserted("us"), "ers ");
+        assert_eq!(inserted("kill e"), "thdrv ");
+        assert_eq!(inserted("revoke a"), "l");
+        assert_eq!(inserted("revoke ali"), "ce ");
+        assert_eq!(inserted("log de"), "bug ");
+        assert_eq!(inserted("help sp"), "awn ");
+        assert_eq!(inserted("spawn carol --sh"), "are ");
+        assert_eq!(inserted("spawn carol --share "), "");
+        assert_eq!(inserted("spawn carol --share 2 --sh"), "");
+        assert_eq!(inserted("spawn ca"), "");
+        assert_eq!(inserted("kill alice x"), "");
+    }
+
+    #[test]
+    fn lists_choices_when_nothing_more_is_common() {
+        let completion = complete("revoke al", &names());
+        assert_eq!(completion.insert, "");
+        assert_eq!(completion.choices, ["albert", "alice"]);
+        assert!(complete("", &names()).choices.contains(&"help".into()));
+    }
+
+    proptest! {
+        #[test]
+        fn no_line_breaks_it(before in "[ -~]{0,60}") {
+            complete(&before, &names());
+        }
+    }
+}
