@@ -1,1 +1,3 @@
-//! Under construction.
+//! Guest programs of the tests and benches.
+#![no_std]
+#![forbid(unsafe_code)]
