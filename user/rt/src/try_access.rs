@@ -21,6 +21,12 @@ global_asm!(
     ".hidden rt_try_begin",
     "rt_try_begin:",
     // Loads: rdi = address. Stores: rdi = address, rsi = value. rax = value, rdx = failed.
+    ".globl rt_try_load_u8",
+    ".hidden rt_try_load_u8",
+    "rt_try_load_u8:",
+    "movzx eax, byte ptr [rdi]",
+    "xor edx, edx",
+    "ret",
     ".globl rt_try_load_u16",
     ".hidden rt_try_load_u16",
     "rt_try_load_u16:",
@@ -37,6 +43,12 @@ global_asm!(
     ".hidden rt_try_load_u64",
     "rt_try_load_u64:",
     "mov rax, qword ptr [rdi]",
+    "xor edx, edx",
+    "ret",
+    ".globl rt_try_store_u8",
+    ".hidden rt_try_store_u8",
+    "rt_try_store_u8:",
+    "mov byte ptr [rdi], sil",
     "xor edx, edx",
     "ret",
     ".globl rt_try_store_u16",
@@ -140,9 +152,11 @@ struct Outcome {
 
 // The routines keep to the C convention: they change only rax, rcx, rdx, rsi, rdi and r8 to r10.
 unsafe extern "C" {
+    fn rt_try_load_u8(address: usize) -> Outcome;
     fn rt_try_load_u16(address: usize) -> Outcome;
     fn rt_try_load_u32(address: usize) -> Outcome;
     fn rt_try_load_u64(address: usize) -> Outcome;
+    fn rt_try_store_u8(address: usize, value: u64) -> Outcome;
     fn rt_try_store_u16(address: usize, value: u64) -> Outcome;
     fn rt_try_store_u32(address: usize, value: u64) -> Outcome;
     fn rt_try_store_u64(address: usize, value: u64) -> Outcome;
@@ -230,6 +244,7 @@ macro_rules! word {
     };
 }
 
+word!(u8, rt_try_load_u8, rt_try_store_u8);
 word!(u16, rt_try_load_u16, rt_try_store_u16);
 word!(u32, rt_try_load_u32, rt_try_store_u32);
 word!(u64, rt_try_load_u64, rt_try_store_u64);
@@ -305,8 +320,11 @@ mod tests {
         // SAFETY: the array outlives these accesses and nothing else touches it meanwhile.
         unsafe {
             u16::try_store(address + 2, 0x1234).unwrap();
+            u8::try_store(address + 15, 0x5A).unwrap();
             u32::try_store(address + 8, 0x5678_9ABC).unwrap();
+            assert_eq!(u8::try_load(address + 3), Ok(0x12));
             assert_eq!(u16::try_load(address + 2), Ok(0x1234));
+            assert_eq!(u64::try_load(address + 8), Ok(0x5AAA_AAAA_5678_9ABC));
             assert_eq!(u32::try_load(address + 8), Ok(0x5678_9ABC));
             assert_eq!(u64::try_load(address), Ok(0xAAAA_AAAA_1234_AAAA));
         }

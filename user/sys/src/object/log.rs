@@ -1,0 +1,53 @@
+//! The kernel's log.
+
+use abi::method::log as method;
+
+use super::{Notify, Page};
+use crate::{Cap, Error, Message, Sys};
+
+/// The kernel's log.
+pub enum Log {}
+
+impl Cap<Log> {
+    /// Writes a line that lies in a page.
+    pub fn write(
+        self,
+        sys: &impl Sys,
+        page: Cap<Page>,
+        offset: u64,
+        length: u64,
+        level: u64,
+    ) -> Result<(), Error> {
+        self.perform(
+            sys,
+            &Message::new(&[method::WRITE, offset, length, level]).with_caps(&[page.address()]),
+        )
+    }
+
+    /// Writes bytes to the console as they are.
+    pub fn console(
+        self,
+        sys: &impl Sys,
+        page: Cap<Page>,
+        offset: u64,
+        length: u64,
+    ) -> Result<(), Error> {
+        self.perform(
+            sys,
+            &Message::new(&[method::CONSOLE, offset, length]).with_caps(&[page.address()]),
+        )
+    }
+
+    /// Sets the level, 1 to 5.
+    pub fn set_level(self, sys: &impl Sys, level: u64) -> Result<(), Error> {
+        self.perform(sys, &Message::new(&[method::SET_LEVEL, level]))
+    }
+
+    /// Names who is told after each line.
+    pub fn set_notify(self, sys: &impl Sys, notify: Cap<Notify>) -> Result<(), Error> {
+        self.perform(
+            sys,
+            &Message::new(&[method::SET_NOTIFY]).with_caps(&[notify.address()]),
+        )
+    }
+}
