@@ -1,0 +1,316 @@
+//! The command line: verbs and options, and errors that list what there is.
+
+use std::path::PathBuf;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Args, CommandFactory, Parser, Subcommand};
+
+use crate::machine::{Accelerator, Machine, memory_size};
+use crate::network::Choice;
+
+/// Usufruct's host tool: builds, runs, tests and measures the system.
+#[derive(Debug, Parser)]
+#[command(
+    name = "cargo mk",
+    bin_name = "cargo mk",
+    disable_help_subcommand = true
+)]
+#[command(after_help = "make VERB ARGS=\"OPTIONS\" does the same as cargo mk VERB OPTIONS.")]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// What mk does.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Install what is missing: QEMU, the bare-metal Rust target.
+    Setup,
+    /// Build kernel, programs and boot archive; print where they are.
+    Build(BuildOptions),
+    /// Boot the system in QEMU, its console on this terminal. Ctrl-A x leaves.
+    Run(RunOptions),
+    /// Run all checks and tests; the last line counts them.
+    Test(TestOptions),
+    /// Measure; compare with the reviewed figures in tests/bench/figures.txt.
+    Bench(BenchOptions),
+    /// Boot frozen, and debug with gdb.
+    Gdb(GdbOptions),
+    /// Run, and record what the network card sends and receives.
+    Pcap(RunOptions),
+    /// Build the documentation of all crates.
+    Doc(DocOptions),
+    /// Remove everything that was built.
+    Clean,
+    /// Append names to the addresses in backtraces on standard input.
+    Symbolize,
+    /// Show this, or the options of a verb.
+    Help {
+        /// The verb.
+        verb: Option<String>,
+    },
+}
+
+/// The machine to boot on.
+#[derive(Args, Clone, Debug)]
+pub struct MachineOptions {
+    /// CPUs.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub smp: u32,
+    /// Memory: 128M, 1G.
+    #[arg(long, value_name = "SIZE", default_value = "128M", value_parser = memory_size)]
+    pub memory: u32,
+    /// What executes the guest: auto, tcg or kvm. auto is kvm where the CPU can virtualise.
+    #[arg(long, value_name = "HOW", default_value_t = Accelerator::Auto)]
+    pub accel: Accelerator,
+    /// Count instructions: the guest's clock advances by one a nanosecond (slow; implies tcg).
+    #[arg(long)]
+    pub icount: bool,
+    /// Print the QEMU command line.
+    #[arg(short, long)]
+    pub verbose: bool,
+}
+
+impl MachineOptions {
+    /// The machine that is asked for.
+    pub fn machine(&self) -> Machine {
+        Machine {
+            cpus: self.smp,
+            memory: self.memory,
+            accelerator: self.accel,
+            icount: self.icount,
+        }
+    }
+}
+
+/// Whom the system serves.
+#[derive(Args, Clone, Debug)]
+pub struct UserOptions {
+    /// How many users the generated manifest has: alice, bob, carol, ...
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 2,
+        conflicts_with = "manifest"
+    )]
+    pub users: u32,
+    /// A manifest of your own.
+    #[arg(long, value_name = "FILE")]
+    pub manifest: Option<PathBuf>,
+    /// Least important log messages that are shown: off, error, warn, info, debug, trace.
+    #[arg(long, value_name = "LEVEL")]
+    pub log: Option<init::manifest::LogLevel>,
+}
+
+/// Options of `build`.
+#[derive(Args, Clone, Debug)]
+pub struct BuildOptions {
+    /// For whom the boot archive is.
+    #[command(flatten)]
+    pub users: UserOptions,
+}
+
+/// Options of `run` and `pcap`.
+#[derive(Args, Clone, Debug)]
+pub struct RunOptions {
+    /// Whom the system serves.
+    #[command(flatten)]
+    pub users: UserOptions,
+    /// What it boots on.
+    #[command(flatten)]
+    pub machine: MachineOptions,
+    /// Network: user (forwarded ports), tap[=INTERFACE], dgram[=FOLDER] (unix sockets).
+    #[arg(long, value_name = "KIND", default_value = "user")]
+    pub net: Choice,
+    /// Added to all forwarded ports (alice's http is 8081 + N, bob's 8082 + N).
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub port_offset: u32,
+    /// Record what the network card sends and receives.
+    #[arg(long, value_name = "FILE")]
+    pub pcap: Option<PathBuf>,
+    /// End QEMU after so many seconds.
+    #[arg(long, value_name = "SECONDS")]
+    pub timeout: Option<u64>,
+    /// A word for the kernel's command line: key=value. May be given several times.
+    #[arg(long, value_name = "WORD")]
+    pub append: Vec<String>,
+    /// An argument for QEMU. May be given several times.
+    #[arg(long, value_name = "ARGUMENT", allow_hyphen_values = true)]
+    pub qemu: Vec<String>,
+}
+
+/// Options of `test`.
+#[derive(Args, Clone, Debug)]
+pub struct TestOptions {
+    /// Only these parts: lint, host, loom, miri, qemu, bench. Several with commas between them.
+    #[arg(long, value_name = "PART", value_delimiter = ',')]
+    pub only: Vec<crate::checks::Part>,
+    /// Only tests whose name contains this.
+    pub filter: Option<String>,
+    /// Only the test with exactly this name.
+    #[arg(long, requires = "filter")]
+    pub exact: bool,
+    /// What QEMU cases boot on, where a case doesn't say.
+    #[command(flatten)]
+    pub machine: MachineOptions,
+    /// Seconds that a QEMU case may take, instead of what it says.
+    #[arg(long, value_name = "SECONDS")]
+    pub timeout: Option<u64>,
+}
+
+/// Options of `bench`.
+#[derive(Args, Clone, Debug)]
+pub struct BenchOptions {
+    /// Take today's figures for the reviewed ones: rewrites tests/bench/figures.txt.
+    #[arg(long)]
+    pub bless: bool,
+    /// What the bench boots on. Instructions are counted in any case.
+    #[command(flatten)]
+    pub machine: MachineOptions,
+    /// Seconds that each boot may take.
+    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+    pub timeout: u64,
+}
+
+/// Options of `gdb`.
+#[derive(Args, Clone, Debug)]
+pub struct GdbOptions {
+    /// As for run.
+    #[command(flatten)]
+    pub run: RunOptions,
+    /// Port on 127.0.0.1 where QEMU waits for gdb.
+    #[arg(long, value_name = "PORT", default_value_t = 1234)]
+    pub gdb_port: u16,
+    /// Load this program's symbols besides the kernel's.
+    #[arg(long, value_name = "NAME")]
+    pub program: Option<String>,
+}
+
+/// Options of `doc`.
+#[derive(Args, Clone, Debug)]
+pub struct DocOptions {
+    /// Open it in a browser.
+    #[arg(long)]
+    pub open: bool,
+}
+
+/// Reads the command line. A wrong one ends mk, with a list of what there is.
+pub fn read() -> Cli {
+    Cli::try_parse().unwrap_or_else(|error| {
+        let list = what_there_is(&error);
+        let _ = error.print();
+        if let Some(list) = list {
+            eprintln!("\n{list}");
+        }
+        std::process::exit(error.exit_code())
+    })
+}
+
+/// For an unknown verb or option: the known ones.
+fn what_there_is(error: &clap::Error) -> Option<String> {
+    let command = Cli::command();
+    match error.kind() {
+        ErrorKind::InvalidSubcommand | ErrorKind::MissingSubcommand => Some(verbs(&command)),
+        ErrorKind::UnknownArgument => {
+            // The usage in the error starts with the verb that was being read.
+            let usage = match error.get(ContextKind::Usage) {
+                Some(ContextValue::StyledStr(usage)) => usage.to_string(),
+                _ => String::new(),
+            };
+            let word = usage
+                .split_whitespace()
+                .skip_while(|word| *word != "mk")
+                .nth(1);
+            let verb = word.and_then(|word| command.find_subcommand(word));
+            Some(verb.map_or_else(|| verbs(&command), options))
+        }
+        _ => None,
+    }
+}
+
+fn verbs(command: &clap::Command) -> String {
+    let lines = command.get_subcommands().map(|verb| {
+        format!(
+            "  {:<10}{}",
+            verb.get_name(),
+            verb.get_about().unwrap_or_default()
+        )
+    });
+    format!("Verbs:\n{}", lines.collect::<Vec<_>>().join("\n"))
+}
+
+fn options(verb: &clap::Command) -> String {
+    let lines = verb.get_arguments().filter_map(|option| {
+        let long = option.get_long()?;
+        let value = option
+            .get_value_names()
+            .filter(|_| option.get_action().takes_values());
+        let value = value.map_or(String::new(), |names| format!(" {}", names.join(" ")));
+        let help = option
+            .get_help()
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        Some(format!("  {:<22}{help}", format!("--{long}{value}")))
+    });
+    let lines: Vec<String> = lines.collect();
+    if lines.is_empty() {
+        return format!("{} takes no options.", verb.get_name());
+    }
+    format!("Options of {}:\n{}", verb.get_name(), lines.join("\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(words: &[&str]) -> String {
+        let words = ["mk"].iter().chain(words);
+        let error = Cli::try_parse_from(words).expect_err("must be refused");
+        format!("{error}\n{}", what_there_is(&error).unwrap_or_default())
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn an_unknown_verb_is_answered_with_the_verbs() {
+        let text = refused(&["fly"]);
+        for verb in [
+            "setup", "run", "test", "bench", "gdb", "pcap", "doc", "clean", "help",
+        ] {
+            assert!(text.contains(&format!("\n  {verb} ")), "{verb} in {text}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_option_is_answered_with_the_verbs_options() {
+        let text = refused(&["run", "--colour", "red"]);
+        for option in [
+            "--users",
+            "--net",
+            "--smp",
+            "--accel",
+            "--memory",
+            "--pcap",
+            "--icount",
+            "--timeout",
+        ] {
+            assert!(
+                text.contains(&format!("\n  {option}")),
+                "{option} in {text}"
+            );
+        }
+        assert!(refused(&["clean", "--all"]).contains("clean takes no options"));
+    }
+
+    #[test]
+    fn a_wrong_value_says_what_is_right() {
+        assert!(refused(&["run", "--accel", "warp"]).contains("auto, tcg or kvm"));
+        assert!(refused(&["run", "--net", "bridge"]).contains("tap=INTERFACE"));
+        assert!(refused(&["run", "--memory", "1T"]).contains("128M"));
+        assert!(refused(&["test", "--only", "luck"]).contains("loom"));
+    }
+}

@@ -1,0 +1,68 @@
+//! `gdb`: the system frozen at its first instruction, and gdb with the right symbols.
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::os::unix::process::CommandExt;
+use std::process::{Command, ExitCode, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+use super::run::ready;
+use crate::cli::GdbOptions;
+use crate::launch::Console;
+use crate::machine::path_text;
+
+pub(super) fn gdb(options: &GdbOptions) -> Result<ExitCode> {
+    let port = options.gdb_port;
+    if let Err(error) = TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+        bail!("port {port} (for gdb) can't be had: {error}\n--gdb-port PORT takes another");
+    }
+    let mut ready = ready(&options.run, Console::Pipe)?;
+    let artifacts = &ready.prepared.artifacts;
+    let kernel = artifacts.kernel()?.symbols.clone();
+    let mut commands = vec![
+        format!("target remote 127.0.0.1:{port}"),
+        // The guest's own breakpoint instructions are rare; hardware ones survive page tables
+        // that are not there yet.
+        "hbreak kernel_main".to_string(),
+    ];
+    if let Some(name) = &options.program {
+        let program = path_text(&artifacts.program(name)?.symbols)?;
+        commands.insert(1, format!("add-symbol-file {program}"));
+    }
+    let log = ready.prepared.checkout.output()?.join("gdb-console.log");
+    ready.launch.extra.extend([
+        "-gdb".to_string(),
+        format!("tcp:127.0.0.1:{port}"),
+        "-S".to_string(),
+    ]);
+    let console =
+        std::fs::File::create(&log).with_context(|| format!("can't write {}", log.display()))?;
+    println!("The guest's console goes to {}", log.display());
+
+    let mut arguments = vec![path_text(&kernel)?];
+    for command in &commands {
+        arguments.extend(["-ex".to_string(), command.clone()]);
+    }
+    println!("gdb {}\n", shell_words::join(&arguments));
+
+    let mut qemu = Command::new(&ready.launch.qemu);
+    qemu.args(ready.launch.arguments()?)
+        .stdin(Stdio::null())
+        .stdout(console);
+    if crate::setup::find("gdb").is_none() {
+        println!(
+            "There is no gdb here (Debian: apt-get install gdb). QEMU waits for one that you start."
+        );
+        return Err(qemu.exec()).context("QEMU can't be run");
+    }
+    // A group of its own: Ctrl-C is gdb's, to stop the guest.
+    let mut qemu = qemu.process_group(0).spawn().context("QEMU can't be run")?;
+    let status = Command::new("gdb").args(&arguments).status();
+    let _ = qemu.kill();
+    let _ = qemu.wait();
+    Ok(if status?.success() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}

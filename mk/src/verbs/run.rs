@@ -1,0 +1,195 @@
+//! `run` and `pcap`: the system on the user's terminal.
+
+use std::io::{Read, Write};
+use std::path::PathBuf;
+use std::process::{ChildStdout, ExitCode};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use tempfile::TempDir;
+
+use super::prepare::{Prepared, manifest};
+use crate::cli::RunOptions;
+use crate::forwards::Forwards;
+use crate::launch::{Console, Launch};
+use crate::network::{Choice, Network, Tap};
+use crate::outcome::Outcome;
+use crate::process::Process;
+use crate::symbols::Symbols;
+use crate::terminal::{Keyboard, Raw};
+
+/// A boot that is ready to go, and what must live as long as it.
+pub(super) struct Ready {
+    pub prepared: Prepared,
+    pub launch: Launch,
+    tap: Option<Tap>,
+    _sockets: Option<TempDir>,
+}
+
+impl Ready {
+    /// Brings up what only exists once QEMU runs, and lets the guest go.
+    pub fn go(&self, process: &mut Process) -> Result<()> {
+        if let Some(tap) = &self.tap
+            && process.ended()?.is_none()
+        {
+            tap.bring_up()?;
+        }
+        process.resume();
+        Ok(())
+    }
+}
+
+/// Everything up to the boot, and what the user should know before it.
+pub(super) fn ready(options: &RunOptions, console: Console) -> Result<Ready> {
+    let manifest = manifest(&options.users)?;
+    let mut tap = None;
+    let mut sockets = None;
+    // Before the long part, so that a mistake shows at once.
+    let network = match &options.net {
+        Choice::User => {
+            let forwards = Forwards::of(&manifest, options.port_offset)?;
+            forwards.check_free()?;
+            Network::User(forwards)
+        }
+        Choice::Tap(name) => {
+            tap = Some(Tap::prepare(name)?);
+            Network::Tap(name.clone())
+        }
+        Choice::Dgram(folder) => Network::wire(&match folder {
+            Some(folder) => folder.clone(),
+            None => {
+                let made = tempfile::Builder::new()
+                    .prefix("usufruct-wire-")
+                    .tempdir()?;
+                sockets.insert(made).path().to_path_buf()
+            }
+        }),
+    };
+    options
+        .machine
+        .machine()
+        .arguments(crate::checkout::Checkout::open()?.root())?;
+
+    let prepared = Prepared::new()?;
+    let archive = prepared.archive(&manifest)?;
+    let mut launch = prepared.launch()?;
+    launch.archive = Some(prepared.save_archive(&archive, "boot.tar")?);
+    launch.machine = options.machine.machine();
+    launch.console = console;
+    launch.append.push(format!("log={}", manifest.system.log));
+    launch.append.extend(options.append.iter().cloned());
+    launch.extra = options.qemu.clone();
+    launch.pcap = options.pcap.clone();
+
+    match &network {
+        Network::User(forwards) => {
+            println!("Forwarded ports of 127.0.0.1 (tcp; echo, discard and chargen udp too):\n");
+            println!("{}\n", indent(&forwards.table()));
+            if let Some((name, port)) = first_http(forwards) {
+                println!("Once the system is up: curl http://127.0.0.1:{port}/ asks {name}.");
+            }
+        }
+        Network::Tap(name) => println!("The guest's network is on {name}: 10.0.2.0/24."),
+        Network::Dgram(guest, host) => {
+            // QEMU sends to this address from its start on; bind it and read frames there.
+            println!("One frame a datagram: send to {}", guest.display());
+            println!("                      receive at {}", host.display());
+        }
+        Network::Unplugged | Network::Custom(_) => {}
+    }
+    launch.network = network;
+    if options.machine.verbose {
+        println!("{}", launch.shown()?);
+    }
+    Ok(Ready {
+        prepared,
+        launch,
+        tap,
+        _sockets: sockets,
+    })
+}
+
+fn first_http(forwards: &Forwards) -> Option<(&str, u16)> {
+    use init::manifest::Service;
+    forwards.rows.iter().find_map(|row| {
+        let (_, port) = row
+            .ports
+            .iter()
+            .find(|(service, _)| *service == Service::Http)?;
+        Some((row.name.as_deref()?, *port))
+    })
+}
+
+fn indent(text: &str) -> String {
+    text.lines()
+        .map(|line| format!("  {line}"))
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+/// Boots, again after each reset, until the guest or the user ends it.
+pub(super) fn run(options: &RunOptions) -> Result<ExitCode> {
+    let ready = ready(options, Console::Terminal)?;
+    println!("Ctrl-A x ends QEMU, Ctrl-A c switches to its monitor and back.\n");
+    std::io::stdout().flush()?;
+    let limit = options.timeout.map(Duration::from_secs);
+    let keyboard = Keyboard::open();
+    let raw = Raw::enter()?;
+    let outcome = loop {
+        let mut process = Process::start(&ready.launch)?;
+        keyboard.connect(process.take_stdin());
+        let stdout = process.take_stdout().context("standard output is piped")?;
+        let shown = show(stdout, ready.prepared.symbols());
+        ready.go(&mut process)?;
+        let outcome = process.wait(limit)?;
+        let _ = shown.join();
+        if outcome != Outcome::Reset {
+            break outcome;
+        }
+        println!("\nmk: the guest asked for a restart");
+    };
+    drop(raw);
+    if let Some(file) = &options.pcap {
+        println!("\nmk: recorded in {}", file.display());
+    }
+    println!("\nmk: {outcome}");
+    Ok(if outcome.is_good() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// Copies the console to standard output, with names for the addresses in backtraces.
+fn show(mut console: ChildStdout, symbols: Symbols) -> JoinHandle<()> {
+    std::thread::spawn(move || {
+        let mut filter = symbols.filter(std::io::stdout());
+        let mut bytes = [0; 4096];
+        loop {
+            match console.read(&mut bytes) {
+                Ok(0) | Err(_) => return,
+                Ok(count) => {
+                    let written = filter
+                        .write_all(&bytes[..count])
+                        .and_then(|()| filter.flush());
+                    if written.is_err() {
+                        return;
+                    }
+                }
+            }
+        }
+    })
+}
+
+/// `run`, with a recording in any case.
+pub(super) fn pcap(mut options: RunOptions) -> Result<ExitCode> {
+    let file = options
+        .pcap
+        .get_or_insert_with(|| PathBuf::from("usufruct.pcap"));
+    println!(
+        "Recording to {} (read it with tcpdump -r or wireshark).",
+        file.display()
+    );
+    run(&options)
+}
