@@ -4,5 +4,9 @@
 
 extern crate alloc;
 
+pub mod archive;
+pub mod boot;
 pub mod console;
 pub mod manifest;
+pub mod pci;
+pub mod supervise;

@@ -1,0 +1,3 @@
+//! Programs that init looks after: when they die, why, and when they run again.
+
+pub mod backoff;
