@@ -32,7 +32,7 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
-//pub mod child;
+pub mod child;
 #[cfg(target_arch = "x86_64")]
 pub mod mapping;
 pub mod slots;
