@@ -3,36 +3,19 @@
 use core::fmt::{self, Write};
 
 use abi::boot::layout::{FAULT_STACK_TOP, STACK_TOP};
-use abi::fault::{Access, Cause};
 
 use crate::start::program;
 
 /// Most frames that are printed.
 const FRAMES: usize = 32;
 
-/// Lowest address of the stack that is mapped, as far as a fault tells: a stack that overflows
-/// faults in the page below its last.
-pub(crate) fn stack_bottom(address: u64, cause: Cause, access: Access) -> u64 {
-    let below = FAULT_STACK_TOP..STACK_TOP;
-    if cause == Cause::Page && !access.contains(Access::PRESENT) && below.contains(&address) {
-        (address | 0xfff) + 1
-    } else {
-        FAULT_STACK_TOP
-    }
-}
-
 /// Prints one line for each frame: `    #N PROGRAM 0xADDRESS`. The first is `instruction`, the others
 /// are found from the frame pointer; whatever does not look like a frame of this stack ends it.
-pub(crate) fn print(
-    out: &mut impl Write,
-    instruction: u64,
-    frame: u64,
-    bottom: u64,
-) -> fmt::Result {
+pub(crate) fn print(out: &mut impl Write, instruction: u64, frame: u64) -> fmt::Result {
     let name = program().name;
     writeln!(out, "    #0 {name} {instruction:#x}")?;
     let mut frame = frame;
-    let mut bottom = bottom;
+    let mut bottom = FAULT_STACK_TOP;
     for number in 1..FRAMES {
         if frame < bottom || frame > STACK_TOP - 16 || !frame.is_multiple_of(8) {
             break;

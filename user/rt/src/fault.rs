@@ -1,12 +1,11 @@
-//! The fault entry: recovers from what was expected, reports everything else.
+//! The fault entry: recovers from what was expected, and declines everything else.
 //!
 //! The kernel enters it, disarmed, on a stack of its own, between two instructions of the program;
-//! it touches nothing that the program might have left half changed (see `single`). Registers other
-//! than those that [`abi::fault`] names are as the fault left them: the frame pointer starts the
-//! backtrace.
+//! it touches nothing that the program might have left half changed (see `single`). It reports
+//! nothing itself: whoever is told of a fault that was declined (the program's keeper, or else the
+//! kernel) prints it, with the registers and the backtrace of the fault.
 
 use core::arch::{asm, global_asm};
-use core::fmt::Write;
 
 use abi::boot::{layout, slot};
 use abi::fault::{Access, Cause};
@@ -15,16 +14,13 @@ use sys::Cap;
 use sys::object::Process;
 
 use crate::invoke::Kernel;
-use crate::start::program;
-use crate::{backtrace, logging, try_access, vanish};
+use crate::{try_access, vanish};
 
 global_asm!(
     ".pushsection .text.rt_fault, \"ax\", @progbits",
     ".globl rt_fault_entry",
     ".hidden rt_fault_entry",
     "rt_fault_entry:",
-    "mov rcx, rbp",
-    "xor ebp, ebp",
     "call {fault}",
     "ud2",
     ".popsection",
@@ -43,8 +39,8 @@ pub(crate) fn start() {
     let _ = process.set_fault_entry(&Kernel, entry, layout::FAULT_STACK_TOP);
 }
 
-/// Runs on the fault stack. `frame` is the frame pointer at the fault.
-extern "C" fn fault(address: u64, instruction: u64, cause: u64, frame: u64) -> ! {
+/// Runs on the fault stack.
+extern "C" fn fault(address: u64, instruction: u64, cause: u64) -> ! {
     let access = Access::from_bits_truncate((cause >> 8) as u8);
     let cause = Cause::from_u8(cause as u8);
     if cause == Cause::Page {
@@ -55,34 +51,7 @@ extern "C" fn fault(address: u64, instruction: u64, cause: u64, frame: u64) -> !
             resume(0);
         }
     }
-    report(address, instruction, cause, access, frame);
     Kernel.decline()
-}
-
-fn report(address: u64, instruction: u64, cause: Cause, access: Access, frame: u64) {
-    let name = program().name;
-    let mut out = logging::report();
-    let _ = match cause {
-        Cause::Page => {
-            let kind = match () {
-                _ if access.contains(Access::FETCH) => "executing",
-                _ if access.contains(Access::WRITE) => "writing",
-                _ => "reading",
-            };
-            let why = if access.contains(Access::PRESENT) {
-                "forbidden"
-            } else {
-                "not mapped"
-            };
-            writeln!(
-                out,
-                "{name}: page fault at {instruction:#x}, {kind} {address:#x} ({why})"
-            )
-        }
-        _ => writeln!(out, "{name}: {} at {instruction:#x}", cause.name()),
-    };
-    let bottom = backtrace::stack_bottom(address, cause, access);
-    let _ = backtrace::print(&mut out, instruction, frame, bottom);
 }
 
 /// Leaves the fault entry; a nonzero instruction replaces the one that faulted.

@@ -4,8 +4,6 @@ use core::arch::asm;
 use core::fmt::Write;
 use core::panic::PanicInfo;
 
-use abi::boot::layout::FAULT_STACK_TOP;
-
 use crate::invoke::Kernel;
 use crate::start::program;
 use crate::{backtrace, logging};
@@ -31,7 +29,7 @@ pub(crate) fn give_up(message: &dyn core::fmt::Display, instruction: u64, frame:
     {
         let mut out = logging::report();
         let _ = writeln!(out, "{}: {message}", program().name);
-        let _ = backtrace::print(&mut out, instruction, frame, FAULT_STACK_TOP);
+        let _ = backtrace::print(&mut out, instruction, frame);
     }
     Kernel.decline()
 }
