@@ -1,1 +1,34 @@
-//! Under construction.
+//! What drivers and their clients share.
+//!
+//! - [`program`]: what a program has besides invocation: places in its address space, capability
+//!   slots, a page for batches, time. `bare` is the real one.
+//! - [`window`]: apertures and the windows over what they pin; a pinned slot is a type of its own.
+//!
+//! The ethernet driver and its clients:
+//!
+//! - [`layout`]: who writes what in the two segments of a session.
+//! - [`port`], [`admin`]: the protocol, for clients and for init, with [`badge`], [`refusal`],
+//!   [`settings`], [`mac`].
+//! - [`statistics`]: what is counted.
+//! - [`session`]: the client's side of a session.
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+pub mod admin;
+pub mod badge;
+#[cfg(all(feature = "bare", target_os = "none"))]
+pub mod bare;
+pub mod layout;
+pub mod mac;
+pub mod port;
+pub mod program;
+pub mod refusal;
+pub mod session;
+pub mod settings;
+pub mod statistics;
+pub mod window;
+
+pub use mac::Mac;
+pub use program::Program;

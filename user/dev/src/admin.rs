@@ -1,0 +1,233 @@
+//! The administration of the ethernet driver: how init makes ports and looks at them.
+//!
+//! Notation as in [`abi::method`]. A failure to name a port that there is answers `ENOENT`.
+
+use core::net::IpAddr;
+
+use abi::cap::CapAddr;
+use abi::error::EIO;
+use sys::object::{Aperture, Notify, Table};
+use sys::{Cap, Error, Message, Sys};
+
+use crate::mac::Mac;
+use crate::port::{Port, capability, words_only};
+use crate::settings::{PortSettings, Rate, Strategy, address_words};
+use crate::statistics::{COUNTERS, Counter, Counters};
+
+/// Methods of the administration. *Port* is the number that `ADD_PORT` answered.
+pub mod method {
+    /// `w1` MAC address (first byte low), `w2` rate in bytes a second (0: none), `w3` burst in bytes,
+    /// `w4` share (bits 0–15), most transmit pages (16–31), most receive pages (32–47), strategy
+    /// (48–55); `c0` an aperture bound to the device's
+    /// function, with its window set, `c1` that window, with `READ` and `WRITE` → `w0` port, `c0` the
+    /// port's capability. `EEXIST`: the address is another port's.
+    pub const ADD_PORT: u64 = 1;
+    /// `w1` port, `w2` 4 or 6, `w3`, `w4` an IP address (first byte low): the port may send from it,
+    /// and from now on only from addresses so bound. `EMFILE`: eight are bound.
+    pub const BIND_ADDRESS: u64 = 2;
+    /// `w1` port: ends its session, then the port: answers when nothing of it is left. Its capability is
+    /// void from the first moment.
+    pub const REMOVE_PORT: u64 = 3;
+    /// `w1` port ([`DEVICE`](super::DEVICE): the device's own), `w2` first counter → six counters from
+    /// it on, as [`Counter`](crate::statistics::Counter) orders them; those beyond are zero.
+    pub const STATISTICS: u64 = 4;
+    /// `w1` port, `w2` strategy.
+    pub const SET_STRATEGY: u64 = 5;
+    /// `w1` port, `w2` rate, `w3` burst, `w4` share.
+    pub const SET_RATE: u64 = 6;
+    /// `w1` port → `w0` state ([`PortState`](super::PortState)), `w1` session's serial number, `w2`
+    /// transmit pages, `w3` receive pages, `w4` receive pages to spare, `w5` frames in transmission;
+    /// `c0` the session's bank, to destroy it, if there is a session.
+    pub const INSPECT: u64 = 7;
+    /// `c0` a `Notify`: signalled when a session began or ended.
+    pub const SET_NOTIFY: u64 = 8;
+    /// → `w0` MAC address of the device, `w1` longest frame, `w2` 1 if the link is up, `w3` ports.
+    pub const DEVICE: u64 = 9;
+}
+
+/// In place of a port: the device itself.
+pub const DEVICE: u64 = u64::MAX;
+
+capability! {
+    /// The administration.
+    Admin
+}
+
+/// What a port is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u64)]
+pub enum PortState {
+    /// Nobody is attached.
+    Idle = 0,
+    /// Somebody attaches.
+    Attaching = 1,
+    /// There is a session.
+    Open = 2,
+    /// A session ends; what it pinned is still in use.
+    Closing = 3,
+}
+
+impl PortState {
+    /// The state that a word stands for, if any.
+    pub const fn from_word(word: u64) -> Option<PortState> {
+        Some(match word {
+            0 => PortState::Idle,
+            1 => PortState::Attaching,
+            2 => PortState::Open,
+            3 => PortState::Closing,
+            _ => return None,
+        })
+    }
+}
+
+/// What the administration tells of a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Inspection {
+    /// What it is doing.
+    pub state: PortState,
+    /// Serial number of the session, if there is one.
+    pub session: u64,
+    /// Transmit pages of the session.
+    pub transmit_pages: u64,
+    /// Receive pages of the session.
+    pub receive_pages: u64,
+    /// Receive pages to spare.
+    pub spare_pages: u64,
+    /// Frames in transmission.
+    pub in_flight: u64,
+}
+
+/// What the administration tells of the device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeviceDescription {
+    /// Its own address.
+    pub mac: Mac,
+    /// Longest frame, without check sequence.
+    pub frame_limit: u32,
+    /// Whether the link is up.
+    pub link: bool,
+    /// Ports there are.
+    pub ports: u64,
+}
+
+impl Admin {
+    /// Makes a port; answers its number. Aperture and window become the driver's.
+    ///
+    /// # Errors
+    /// `EEXIST`, `EINVAL`, `EMSGSIZE`, `EMFILE`; those of the invocation.
+    pub fn add_port(
+        self,
+        sys: &impl Sys,
+        settings: &PortSettings,
+        aperture: Cap<Aperture>,
+        window: Cap<Table>,
+        into: Port,
+    ) -> Result<u64, Error> {
+        let [a, b, c, d] = settings.to_words();
+        let message = Message::new(&[method::ADD_PORT, a, b, c, d])
+            .with_caps(&[aperture.address(), window.address()])
+            .receiving(&[into.address()]);
+        sys.call(self.address(), &message)
+            .ok()
+            .map(|words| words[0])
+    }
+
+    /// Binds an IP address to a port.
+    ///
+    /// # Errors
+    /// `ENOENT`: no such port; `EMFILE`; those of the invocation.
+    pub fn bind_address(self, sys: &impl Sys, port: u64, address: IpAddr) -> Result<(), Error> {
+        let [family, low, high] = address_words(address);
+        let words = [method::BIND_ADDRESS, port, family, low, high];
+        words_only(sys, self.address(), &words).map(|_| ())
+    }
+
+    /// Removes a port; answers when nothing of it is left.
+    ///
+    /// # Errors
+    /// `ENOENT`: no such port; those of the invocation.
+    pub fn remove_port(self, sys: &impl Sys, port: u64) -> Result<(), Error> {
+        words_only(sys, self.address(), &[method::REMOVE_PORT, port]).map(|_| ())
+    }
+
+    /// All counters of a port, or of the device ([`DEVICE`]).
+    ///
+    /// # Errors
+    /// `ENOENT`: no such port; those of the invocation.
+    pub fn statistics(self, sys: &impl Sys, port: u64) -> Result<Counters, Error> {
+        let mut counters = Counters::new();
+        for first in (0..COUNTERS).step_by(6) {
+            let words = [method::STATISTICS, port, first as u64];
+            let reply = words_only(sys, self.address(), &words)?;
+            for (counter, value) in Counter::ALL[first..].iter().zip(reply.words) {
+                counters.set(*counter, value);
+            }
+        }
+        Ok(counters)
+    }
+
+    /// Changes how a port receives.
+    ///
+    /// # Errors
+    /// `ENOENT`: no such port; those of the invocation.
+    pub fn set_strategy(self, sys: &impl Sys, port: u64, strategy: Strategy) -> Result<(), Error> {
+        let words = [method::SET_STRATEGY, port, strategy as u64];
+        words_only(sys, self.address(), &words).map(|_| ())
+    }
+
+    /// Changes how fast a port sends.
+    ///
+    /// # Errors
+    /// `ENOENT`: no such port; `EINVAL`, `EMSGSIZE`; those of the invocation.
+    pub fn set_rate(self, sys: &impl Sys, port: u64, rate: Rate) -> Result<(), Error> {
+        let words = [
+            method::SET_RATE,
+            port,
+            rate.bytes_per_second,
+            rate.burst,
+            rate.share as u64,
+        ];
+        words_only(sys, self.address(), &words).map(|_| ())
+    }
+
+    /// What a port is doing; its session's bank goes to `bank`, if there is a session.
+    ///
+    /// # Errors
+    /// `ENOENT`: no such port; `EIO`: an answer that makes no sense; those of the invocation.
+    pub fn inspect(self, sys: &impl Sys, port: u64, bank: CapAddr) -> Result<Inspection, Error> {
+        let message = Message::new(&[method::INSPECT, port]).receiving(&[bank]);
+        let words = sys.call(self.address(), &message).ok()?;
+        Ok(Inspection {
+            state: PortState::from_word(words[0]).ok_or(Error::new(EIO))?,
+            session: words[1],
+            transmit_pages: words[2],
+            receive_pages: words[3],
+            spare_pages: words[4],
+            in_flight: words[5],
+        })
+    }
+
+    /// Names who is told when a session began or ended.
+    ///
+    /// # Errors
+    /// Those of the invocation.
+    pub fn set_notify(self, sys: &impl Sys, notify: Cap<Notify>) -> Result<(), Error> {
+        let message = Message::new(&[method::SET_NOTIFY]).with_caps(&[notify.address()]);
+        sys.call(self.address(), &message).ok().map(|_| ())
+    }
+
+    /// What the device is like.
+    ///
+    /// # Errors
+    /// Those of the invocation.
+    pub fn device(self, sys: &impl Sys) -> Result<DeviceDescription, Error> {
+        let reply = words_only(sys, self.address(), &[method::DEVICE])?;
+        let words = reply.words;
+        Ok(DeviceDescription {
+            mac: Mac::from_word(words[0]),
+            frame_limit: words[1].min(u32::MAX as u64) as u32,
+            link: words[2] == 1,
+            ports: words[3],
+        })
+    }
+}

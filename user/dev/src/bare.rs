@@ -1,0 +1,79 @@
+//! The real [`Program`]: over `user/rt`.
+
+use abi::cap::{CapAddr, Rights};
+use rt::clock::Clock;
+use rt::shared::Place;
+use rt::{Kernel, Mapping, RevocableMapping, message_page, shared, slots};
+use sys::object::{CapTable, Table};
+use sys::{Cap, Error};
+
+use crate::Program;
+
+/// This program.
+#[derive(Debug)]
+pub struct This {
+    clock: Clock,
+}
+
+impl This {
+    /// Sets the clock.
+    ///
+    /// # Errors
+    /// The program has no `Clock` capability.
+    pub fn new() -> Result<This, Error> {
+        Clock::new().map(|clock| This { clock })
+    }
+}
+
+impl Program for This {
+    type Sys = Kernel;
+    type Own = Mapping;
+    type Shared = RevocableMapping;
+    type Place = Place;
+
+    fn sys(&self) -> &Kernel {
+        &Kernel
+    }
+
+    #[inline]
+    fn now(&self) -> u64 {
+        self.clock.now()
+    }
+
+    fn arm(&self, deadline: u64, bit: u64) -> Result<(), Error> {
+        self.clock.arm(deadline, bit)
+    }
+
+    fn map(&self, segment: Cap<Table>, rights: Rights) -> Result<Place, Error> {
+        shared::map(segment, rights)
+    }
+
+    fn own(&self, place: &Place) -> Mapping {
+        place.mapping()
+    }
+
+    fn shared(&self, place: &Place) -> RevocableMapping {
+        place.revocable()
+    }
+
+    fn unmap(&self, place: Place) {
+        // An own table can't refuse; if it does, the place stays taken.
+        let _ = place.unmap();
+    }
+
+    fn take_slot(&self) -> Result<CapAddr, Error> {
+        slots::take()
+    }
+
+    fn give_slot(&self, address: CapAddr) {
+        slots::give(address);
+    }
+
+    fn table_of(&self, address: CapAddr) -> (Cap<CapTable>, u16) {
+        slots::table_of(address)
+    }
+
+    fn batch(&self) -> Mapping {
+        message_page::batch()
+    }
+}

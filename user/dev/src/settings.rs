@@ -1,0 +1,158 @@
+//! What a port is made of: address, rate, pages, strategy, and the IP addresses bound to it.
+
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use abi::error::{EINVAL, EMSGSIZE};
+use sys::Error;
+
+use crate::layout::{FEWEST_PAGES, MOST_PAGES};
+use crate::mac::Mac;
+
+/// How received frames reach the client's pages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Strategy {
+    /// Into buffers of the driver's, then copied.
+    #[default]
+    Copy = 0,
+}
+
+impl Strategy {
+    /// The strategy that a byte stands for, if any.
+    pub const fn from_u8(value: u8) -> Option<Strategy> {
+        match value {
+            0 => Some(Strategy::Copy),
+            _ => None,
+        }
+    }
+}
+
+/// How fast a port sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// Bytes a second in the long run; 0: no limit.
+    pub bytes_per_second: u64,
+    /// Bytes at once above that.
+    pub burst: u64,
+    /// Weight among the ports that want to send at once; at least 1.
+    pub share: u16,
+}
+
+impl Default for Rate {
+    fn default() -> Rate {
+        Rate {
+            bytes_per_second: 0,
+            burst: 0,
+            share: 1,
+        }
+    }
+}
+
+/// A port to be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PortSettings {
+    /// Its address: a single station's, no other port's.
+    pub mac: Mac,
+    /// How fast it sends.
+    pub rate: Rate,
+    /// Most transmit pages.
+    pub transmit_pages: u16,
+    /// Most receive pages.
+    pub receive_pages: u16,
+    /// How it receives.
+    pub strategy: Strategy,
+}
+
+impl PortSettings {
+    /// As words.
+    pub const fn to_words(&self) -> [u64; 4] {
+        [
+            self.mac.word(),
+            self.rate.bytes_per_second,
+            self.rate.burst,
+            self.rate.share as u64
+                | (self.transmit_pages as u64) << 16
+                | (self.receive_pages as u64) << 32
+                | (self.strategy as u64) << 48,
+        ]
+    }
+
+    /// From words, checked.
+    ///
+    /// # Errors
+    /// `EINVAL`: an address that is a group's or zero, no share, page counts out of bounds, an unknown
+    /// strategy. `EMSGSIZE`: a rate with a burst too small for a frame.
+    pub fn from_words(words: [u64; 4], frame_limit: u32) -> Result<PortSettings, Error> {
+        let [mac, bytes_per_second, burst, rest] = words;
+        let invalid = Error::new(EINVAL);
+        let mac = (mac >> 48 == 0)
+            .then_some(Mac::from_word(mac))
+            .ok_or(invalid)?;
+        let settings = PortSettings {
+            mac,
+            rate: Rate {
+                bytes_per_second,
+                burst,
+                share: rest as u16,
+            },
+            transmit_pages: (rest >> 16) as u16,
+            receive_pages: (rest >> 32) as u16,
+            strategy: Strategy::from_u8((rest >> 48) as u8).ok_or(invalid)?,
+        };
+        let counts = [settings.transmit_pages, settings.receive_pages];
+        let bounds = FEWEST_PAGES..=MOST_PAGES;
+        if mac.is_group() || mac.word() == 0 || rest >> 56 != 0 {
+            return Err(invalid);
+        }
+        if counts.iter().any(|count| !bounds.contains(count)) {
+            return Err(invalid);
+        }
+        settings.rate.check(frame_limit)?;
+        Ok(settings)
+    }
+}
+
+impl Rate {
+    /// Whether it can work.
+    ///
+    /// # Errors
+    /// As for [`PortSettings::from_words`].
+    pub const fn check(&self, frame_limit: u32) -> Result<(), Error> {
+        if self.share == 0 {
+            return Err(Error::new(EINVAL));
+        }
+        if self.bytes_per_second != 0 && self.burst < frame_limit as u64 {
+            return Err(Error::new(EMSGSIZE));
+        }
+        Ok(())
+    }
+}
+
+/// An IP address as family and two words, first byte low.
+pub const fn address_words(address: IpAddr) -> [u64; 3] {
+    match address {
+        IpAddr::V4(address) => [4, u32::from_le_bytes(address.octets()) as u64, 0],
+        IpAddr::V6(address) => {
+            let word = u128::from_le_bytes(address.octets());
+            [6, word as u64, (word >> 64) as u64]
+        }
+    }
+}
+
+/// Undoes [`address_words`].
+pub const fn address_from_words(words: [u64; 3]) -> Option<IpAddr> {
+    let [family, low, high] = words;
+    match family {
+        4 if low >> 32 == 0 && high == 0 => {
+            let [a, b, c, d] = (low as u32).to_le_bytes();
+            Some(IpAddr::V4(Ipv4Addr::new(a, b, c, d)))
+        }
+        6 => {
+            let word = low as u128 | (high as u128) << 64;
+            Some(IpAddr::V6(Ipv6Addr::from_bits(u128::from_be_bytes(
+                word.to_le_bytes(),
+            ))))
+        }
+        _ => None,
+    }
+}
