@@ -1,0 +1,242 @@
+//! The PC as the portable kernel sees it.
+
+use kernel::error::{DEVICE, Status};
+use kernel::frame::Frame;
+use kernel::machine::{Machine, Source, Width};
+use x86_64::PhysAddr;
+use x86_64::instructions::port::Port;
+use x86_64::instructions::tlb;
+use x86_64::registers::control::{Cr3, Cr3Flags};
+use x86_64::structures::paging::PhysFrame;
+
+use super::entry::DEVICE_VECTORS;
+use super::memory::{PHYSICAL_BASE, physical};
+use super::platform::Platform;
+use super::pvh::{REGIONS, Region};
+use super::random::Random;
+use super::{pci, serial, time};
+
+/// Physical addresses of chipset registers: I/O APICs, timers, IOMMUs, local APICs, firmware.
+const CHIPSET: core::ops::Range<u64> = 0xfec0_0000..0x1_0000_0000;
+
+/// A PC.
+pub struct Pc {
+    /// The kernel's own address space.
+    pub space: Frame,
+    /// Words of the upper half of its level-4 table.
+    pub upper: [u64; 256],
+    /// What ACPI says.
+    pub platform: Platform,
+    /// The memory map.
+    pub regions: [Region; REGIONS],
+    /// Random numbers.
+    pub random: Random,
+    /// Port of the debug-exit device, or 0.
+    pub exit_port: u16,
+}
+
+// SAFETY: the kernel is given frames of usable RAM only, which stay mapped at `PHYSICAL_BASE` for
+// good; the boot code touches them no more afterwards.
+unsafe impl Machine for Pc {
+    #[inline(always)]
+    fn frame_address(&self, frame: Frame) -> *mut u8 {
+        (PHYSICAL_BASE + frame.physical()) as *mut u8
+    }
+
+    #[inline(always)]
+    fn ticks(&self) -> u64 {
+        time::ticks()
+    }
+
+    fn frequency(&self) -> u64 {
+        time::frequency()
+    }
+
+    fn set_timer(&self, tick: u64) {
+        time::set_timer(tick);
+    }
+
+    #[inline(always)]
+    fn load_space(&self, table: Frame) {
+        // SAFETY: every level-4 table has the kernel's entries in its upper half.
+        unsafe { core::arch::asm!("mov cr3, {}", in(reg) table.physical(), options(nostack)) };
+    }
+
+    fn kernel_space(&self) -> Frame {
+        self.space
+    }
+
+    fn kernel_entry(&self, index: usize) -> u64 {
+        self.upper[index & 255]
+    }
+
+    fn flush_page(&self, address: u64) {
+        tlb::flush(x86_64::VirtAddr::new_truncate(address));
+    }
+
+    fn flush_all(&self) {
+        tlb::flush_all();
+    }
+
+    fn zero(&self, frame: Frame) {
+        let words = self.frame_address(frame).cast::<u64>();
+        // SAFETY: 512 words of a frame that the kernel owns; nobody else maps it any more.
+        unsafe {
+            core::arch::asm!(
+                "rep stosq",
+                inout("rcx") 512u64 => _,
+                inout("rdi") words => _,
+                in("rax") 0u64,
+                options(nostack, preserves_flags)
+            );
+        }
+    }
+
+    fn random(&self) -> u64 {
+        self.random.next()
+    }
+
+    fn port_read(&self, port: u16, width: Width) -> u32 {
+        // SAFETY: the holder of the `IoPort` capability answers for what the device does; ports that
+        // the kernel depends on are excluded by `port_is_kernels`.
+        unsafe {
+            match width {
+                Width::Byte => Port::<u8>::new(port).read().into(),
+                Width::Word => Port::<u16>::new(port).read().into(),
+                Width::Long => Port::new(port).read(),
+            }
+        }
+    }
+
+    fn port_write(&self, port: u16, width: Width, value: u32) {
+        // SAFETY: as in `port_read`.
+        unsafe {
+            match width {
+                Width::Byte => Port::new(port).write(value as u8),
+                Width::Word => Port::new(port).write(value as u16),
+                Width::Long => Port::new(port).write(value),
+            }
+        }
+    }
+
+    fn port_is_kernels(&self, port: u16) -> bool {
+        // Interrupt controllers, interval timer, configuration space, power and exit.
+        matches!(port, 0x20..=0x21 | 0xa0..=0xa1 | 0x40..=0x43 | 0x61 | 0xcf8..=0xcff)
+            || (self.exit_port != 0 && (self.exit_port..self.exit_port + 4).contains(&port))
+            || (self.platform.power_port != 0 && port.abs_diff(self.platform.power_port) < 2)
+    }
+
+    fn pci_read(&self, function: u16, offset: u16, width: Width) -> u32 {
+        pci::read(function, offset, width)
+    }
+
+    fn pci_write(&self, function: u16, offset: u16, width: Width, value: u32) {
+        pci::write(function, offset, width, value);
+    }
+
+    fn is_device_memory(&self, first_page: u64, pages: u64) -> bool {
+        let Some(end) = first_page.checked_add(pages).filter(|end| *end <= 1 << 40) else {
+            return false;
+        };
+        let (start, end) = (first_page << 12, end << 12);
+        let overlaps = |region: &Region| start < region.end && region.start < end;
+        let chipset = Region {
+            start: CHIPSET.start,
+            end: CHIPSET.end,
+            usable: false,
+        };
+        let first_mib = Region {
+            start: 0,
+            end: 1 << 20,
+            usable: false,
+        };
+        let taken = self
+            .regions
+            .iter()
+            .chain(&self.platform.reserved)
+            .any(overlaps);
+        if taken || overlaps(&chipset) || overlaps(&first_mib) {
+            return false;
+        }
+        // Interrupts are the kernel's: pages with MSI-X tables are too.
+        !(0..=u16::MAX)
+            .step_by(8)
+            .any(|device| self.has_msix_table(device, start, end))
+    }
+
+    fn irq_connect(&self, source: Source, vector: u8) -> Result<(), Status> {
+        let vector = DEVICE_VECTORS + vector;
+        match source {
+            Source::Isa(line) => {
+                let (interrupt, low, level) = self.platform.isa[usize::from(line & 15)];
+                let apic = self.platform.io_apic(interrupt).ok_or(DEVICE)?;
+                apic.route(interrupt, vector, low, level);
+                Ok(())
+            }
+            Source::MsiX { function, entry } => pci::connect(self, function, entry, vector),
+        }
+    }
+
+    fn irq_mask(&self, source: Source, masked: bool) {
+        match source {
+            Source::Isa(line) => {
+                let (interrupt, ..) = self.platform.isa[usize::from(line & 15)];
+                if let Some(apic) = self.platform.io_apic(interrupt) {
+                    apic.mask(interrupt, masked);
+                }
+            }
+            Source::MsiX { function, entry } => pci::mask(self, function, entry, masked),
+        }
+    }
+
+    fn console(&self, bytes: &[u8]) {
+        serial::write(bytes);
+    }
+
+    fn reboot(&self) {
+        super::reboot();
+    }
+
+    fn halt(&self, code: u64) {
+        super::stop(if code == 0 {
+            super::HALTED
+        } else {
+            super::FAILED
+        });
+    }
+}
+
+impl Pc {
+    /// Whether a device has an MSI-X table within a range. `device` is its first function.
+    fn has_msix_table(&self, device: u16, start: u64, end: u64) -> bool {
+        // Bus 0 alone has devices on the machines of today; bridges raise this when they come.
+        if device >> 8 != 0 || pci::read(device, 0, Width::Word) == 0xffff {
+            return false;
+        }
+        let multiple = pci::read(device, 0x0e, Width::Byte) & 0x80 != 0;
+        let functions = if multiple { 8 } else { 1 };
+        (device..device + functions).any(|function| {
+            pci::msix_table(self, function).is_some_and(|table| {
+                let bytes = 16 * u64::from(table.entries);
+                table.address < end && start < table.address + bytes
+            })
+        })
+    }
+}
+
+/// Loads the kernel's own address space.
+///
+/// # Safety
+/// Its upper half maps everything that the kernel uses now.
+pub unsafe fn load_first_space(table: Frame) {
+    let frame = PhysFrame::containing_address(PhysAddr::new(table.physical()));
+    // SAFETY: as promised by the caller.
+    unsafe { Cr3::write(frame, Cr3Flags::empty()) };
+}
+
+/// The words of a level-4 table's upper half.
+pub fn upper_half(table: Frame) -> [u64; 256] {
+    let words = physical(table.physical()).cast::<u64>();
+    // SAFETY: the table that was just made: 512 words.
+    core::array::from_fn(|n| unsafe { *words.add(256 + n) })
+}

@@ -1,0 +1,139 @@
+//! The direct-switch path: a call that its server is waiting for, and the reply to it.
+//!
+//! Both check everything that the general path (`ipc`) checks, in the order in which it usually
+//! holds, and give up, having changed nothing, as soon as something doesn't. The words of the
+//! message stay in their registers; only who runs changes. Whatever is added here is paid for by
+//! every message: the figures `ipc.round_trip.*` watch over it.
+
+use abi::cap::Kind;
+use abi::invoke::Received;
+use abi::method::process::state;
+
+use crate::Kernel;
+use crate::cap::CapTable;
+use crate::frame::Frame;
+use crate::machine::Machine;
+use crate::object::Oid;
+use crate::process::{Process, Registers};
+
+impl<M: Machine> Kernel<'_, M> {
+    /// Whether a process of this priority may run now: nobody of a higher one is ready.
+    #[inline(always)]
+    fn may_run(&self, priority: u8) -> bool {
+        (self.cpu.ready.get() >> (priority & 63)) >> 1 == 0
+    }
+
+    /// Makes another process the current one and charges the time until now to the old one.
+    #[inline(always)]
+    fn switch_directly(&self, from: &Process, to: &Process) {
+        let now = self.machine.ticks();
+        from.cycles.set(
+            from.cycles
+                .get()
+                .wrapping_add(now.wrapping_sub(self.cpu.since.get())),
+        );
+        self.cpu.since.set(now);
+        self.cpu.current.set(to.frame.get());
+        let space = to.space.get();
+        if space != self.cpu.space.get() {
+            self.cpu.space.set(space);
+            self.machine.load_space(space);
+        }
+    }
+
+    /// A call through a `Start` in the root table, without capabilities, to a server that waits and
+    /// may run at once. `None`: not such a call; nothing was changed.
+    #[inline(always)]
+    pub(crate) fn fast_call(
+        &self,
+        client: &Process,
+        registers: &mut Registers,
+    ) -> Option<&Process> {
+        let root = client.root.get();
+        if registers.r13 != 0 || registers.rdi >= 128 || root == Frame::NONE {
+            return None;
+        }
+        let slot = self.view::<CapTable>(root).0[registers.rdi as usize].get();
+        if !slot.is(Kind::Start) {
+            return None;
+        }
+        let row = self.row(slot.oid())?;
+        if row.version.get() != slot.version {
+            return None;
+        }
+        let server = self.process(row.frame.get());
+        if server.state.get() != state::WAITING || !self.may_run(server.priority.get()) {
+            return None;
+        }
+
+        let token = self.next_token();
+        client.state.set(state::CALLING);
+        client.token.set(token);
+        client.receive.set(registers.r14);
+        server.state.set(state::READY);
+        server.caller.set(client.oid.get());
+        server.caller_token.set(token);
+        self.switch_directly(client, server);
+        registers.rax = (Received::Call as u64) << 32;
+        registers.rdi = slot.badge;
+        registers.r14 = 0;
+        Some(server)
+    }
+
+    /// A reply without capabilities to the caller held, which may run at once, by a server that
+    /// nobody else wants anything of. `None`: not such a reply; nothing was changed.
+    #[inline(always)]
+    pub(crate) fn fast_reply(
+        &self,
+        server: &Process,
+        registers: &mut Registers,
+    ) -> Option<&Process> {
+        if registers.r13 != 0
+            || registers.rdi != 0
+            || server.groups.get() != 0
+            || server.first_caller.get() != Frame::NONE
+        {
+            return None;
+        }
+        let client = self.resumable(server.caller.get(), server.caller_token.get())?;
+        if !self.may_run(client.priority.get()) {
+            return None;
+        }
+
+        client.state.set(state::READY);
+        client.token.set(0);
+        server.state.set(state::WAITING);
+        server.caller.set(Oid::NONE);
+        server.receive.set(registers.r14);
+        self.switch_directly(server, client);
+        registers.rax >>= 32;
+        registers.r14 = 0;
+        Some(client)
+    }
+
+    /// The process that waits for the answer to the call with this token, if it still does.
+    ///
+    /// The token alone is proof: it is never zero nor used again, and lies where only the kernel
+    /// writes, provided that the object is a process now.
+    #[inline(always)]
+    pub(crate) fn resumable(&self, caller: Oid, token: u64) -> Option<&Process> {
+        let row = self.row(caller)?;
+        if row.kind.get() != Kind::Process {
+            return None;
+        }
+        let process = self.process(row.frame.get());
+        if process.token.get() == token && token != 0 {
+            Some(process)
+        } else {
+            None
+        }
+    }
+
+    /// A token that was never used.
+    #[inline(always)]
+    pub(crate) fn next_token(&self) -> u64 {
+        let token = self.tokens.get().wrapping_add(1);
+        self.tokens.set(token);
+        token
+    }
+}

@@ -1,0 +1,260 @@
+//! Invocation: what a system call does.
+
+use abi::cap::Kind;
+use abi::fault::Cause;
+use abi::invoke::{Op, unpack};
+
+use crate::Kernel;
+use crate::cap::Capability;
+use crate::error::{INVALID, METHOD, MORE, OK, Result, Status, VOID};
+use crate::machine::Machine;
+use crate::process::{Process, Registers};
+
+/// An invocation of one of the kernel's own objects, read out of the registers once.
+pub(crate) struct Invocation<'k> {
+    /// Who invokes.
+    pub invoker: &'k Process,
+    /// What is invoked; alive.
+    pub capability: Capability,
+    /// Method and arguments.
+    pub words: [u64; 6],
+    /// Addresses of the capabilities sent.
+    pub send: [u16; 4],
+}
+
+impl Invocation<'_> {
+    /// The *n*-th capability sent, which must be alive. A `Resume` can't be an argument.
+    pub fn argument<M: Machine>(&self, kernel: &Kernel<'_, M>, n: usize) -> Result<Capability> {
+        let capability = kernel.capability(self.invoker, self.send[n & 3]);
+        if capability.is_void() {
+            Err(VOID)
+        } else {
+            Ok(capability)
+        }
+    }
+}
+
+/// What a kernel object answers.
+#[derive(Clone, Copy)]
+pub(crate) struct Answer {
+    /// `OK` or `MORE`.
+    pub status: Status,
+    /// Words.
+    pub words: [u64; 6],
+    /// A capability, or void.
+    pub capability: Capability,
+}
+
+impl Answer {
+    /// Success, and nothing else to tell.
+    pub const NOTHING: Answer = Answer {
+        status: OK,
+        words: [0; 6],
+        capability: Capability::VOID,
+    };
+
+    /// One word.
+    pub const fn word(word: u64) -> Answer {
+        Answer::words([word, 0, 0, 0, 0, 0])
+    }
+
+    /// Six words.
+    pub const fn words(words: [u64; 6]) -> Answer {
+        Answer {
+            status: OK,
+            words,
+            capability: Capability::VOID,
+        }
+    }
+
+    /// A capability.
+    pub const fn capability(capability: Capability) -> Answer {
+        Answer {
+            status: OK,
+            words: [0; 6],
+            capability,
+        }
+    }
+
+    /// A bounded piece was done; `word` tells how much.
+    pub const fn more(word: u64) -> Answer {
+        Answer {
+            status: MORE,
+            words: [word, 0, 0, 0, 0, 0],
+            capability: Capability::VOID,
+        }
+    }
+}
+
+impl<M: Machine> Kernel<'_, M> {
+    /// A system call of the current process, whose message registers are `registers`. On return
+    /// these are the registers of the process to run, which is the answer; `None` for nobody.
+    #[inline]
+    pub fn system_call(&self, registers: &mut Registers) -> Option<&Process> {
+        let current = self.current()?;
+        match registers.rax as u8 {
+            op if op == Op::Call as u8 => {
+                if let Some(server) = self.fast_call(current, registers) {
+                    return Some(server);
+                }
+            }
+            op if op == Op::ReplyWait as u8 => {
+                if let Some(client) = self.fast_reply(current, registers) {
+                    return Some(client);
+                }
+            }
+            op if op == Op::Null as u8 => {
+                registers.rax = 0;
+                return Some(current);
+            }
+            _ => {}
+        }
+        self.slow_call(current, registers)
+    }
+
+    #[inline(never)]
+    fn slow_call<'s>(
+        &'s self,
+        current: &'s Process,
+        registers: &mut Registers,
+    ) -> Option<&'s Process> {
+        current.full.set(0);
+        let Some(op) = Op::from_u8(registers.rax as u8) else {
+            registers.rax = u64::from(INVALID);
+            return Some(current);
+        };
+        match op {
+            Op::Call | Op::Send => self.invoke(current, op, registers),
+            Op::ReplyWait => self.reply_and_wait(current, registers),
+            Op::Wait => {
+                self.drop_caller(current);
+                self.wait(current, registers);
+            }
+            Op::Poll => self.poll(current, registers),
+            Op::SaveCaller => registers.rax = u64::from(self.save_caller(current, registers.rdi)),
+            Op::FaultReturn => self.fault_return(current, registers),
+            Op::FaultDecline => self.fault_decline(current, registers),
+            Op::Yield => {
+                registers.rax = u64::from(OK);
+                self.flush_pending();
+                return self.take_turns(registers);
+            }
+            Op::Null => registers.rax = u64::from(OK),
+        }
+        self.flush_pending();
+        self.reschedule(registers)
+    }
+
+    /// `Call` and `Send`.
+    fn invoke(&self, current: &Process, op: Op, registers: &mut Registers) {
+        let capability = match u16::try_from(registers.rdi) {
+            Ok(address) => self.capability(current, address),
+            Err(_) => Capability::VOID,
+        };
+        match (capability.kind(), op) {
+            (None | Some(Kind::Void), _) => registers.rax = u64::from(VOID),
+            (Some(Kind::Start), Op::Call) => self.call_process(current, &capability, registers),
+            (Some(Kind::Start), _) => {
+                registers.rax = u64::from(self.send_process(current, &capability, registers));
+            }
+            (Some(Kind::Resume), _) => {
+                let address = registers.rdi;
+                registers.rax = u64::from(self.send_resume(current, address, registers));
+            }
+            (Some(kind), _) => {
+                let call = Invocation {
+                    invoker: current,
+                    capability,
+                    words: registers.words(),
+                    send: unpack(registers.r13),
+                };
+                let receive = unpack(registers.r14);
+                let answer = self.dispatch(kind, &call);
+                self.finish(current, answer, receive, registers);
+            }
+        }
+    }
+
+    /// Puts a kernel object's answer into the invoker's registers and slots.
+    fn finish(
+        &self,
+        current: &Process,
+        answer: Result<Answer>,
+        receive: [u16; 4],
+        registers: &mut Registers,
+    ) {
+        let answer = answer.unwrap_or_else(|status| Answer {
+            status,
+            ..Answer::NOTHING
+        });
+        if !self.is_current(current) {
+            // It ended itself: there is nobody to answer.
+            return;
+        }
+        registers.r13 = 0;
+        registers.r14 = 0;
+        if !answer.capability.is_void()
+            && let Some(slot) = self.slot(current, receive[0])
+        {
+            self.store(slot, answer.capability);
+            registers.r13 = 1;
+        }
+        registers.rax = u64::from(answer.status);
+        registers.set_words(answer.words);
+    }
+
+    fn dispatch(&self, kind: Kind, call: &Invocation) -> Result<Answer> {
+        match kind {
+            Kind::Page => self.invoke_page(call),
+            Kind::Table1 | Kind::Table2 | Kind::Table3 | Kind::Table4 => self.invoke_table(call),
+            Kind::CapTable => self.invoke_cap_table(call),
+            Kind::Process => self.invoke_process(call),
+            Kind::Aperture => self.invoke_aperture(call),
+            Kind::Notify => {
+                if let Some(process) = self.live_process(call.capability.oid()) {
+                    self.signal(process, call.capability.badge);
+                }
+                Ok(Answer::NOTHING)
+            }
+            Kind::Range => self.invoke_range(call),
+            Kind::Irq => self.invoke_irq(call),
+            Kind::IoPort => self.invoke_io_port(call),
+            Kind::DeviceMemory => self.invoke_device_memory(call),
+            Kind::DeviceDma => self.invoke_device_dma(call),
+            Kind::Clock => self.invoke_clock(call),
+            Kind::Random => Ok(Answer::words([(); 6].map(|()| self.machine.random()))),
+            Kind::Log => self.invoke_log(call),
+            Kind::Reset => self.invoke_reset(call),
+            Kind::Void | Kind::Start | Kind::Resume => Err(METHOD),
+        }
+    }
+
+    /// `FaultReturn`.
+    fn fault_return(&self, current: &Process, registers: &mut Registers) {
+        if current.in_fault.get() == 0 || registers.rdi >= abi::USER_END {
+            return registers.rax = u64::from(INVALID);
+        }
+        let mut preserved = current.fault_preserved.get();
+        if registers.rdi != 0 {
+            preserved.rip = registers.rdi;
+        }
+        current.preserved.set(preserved);
+        current.message.set(current.fault_message.get());
+        current.full.set(1);
+        current.in_fault.set(0);
+    }
+
+    /// `FaultDecline`.
+    fn fault_decline(&self, current: &Process, registers: &Registers) {
+        let cause = match current.in_fault.get() {
+            0 => Cause::Declined,
+            _ => Cause::from_u8(current.cause.get()),
+        };
+        if cause == Cause::Declined {
+            current.message.set(*registers);
+            current.fault_instruction.set(current.preserved.get().rip);
+            current.fault_address.set(0);
+        }
+        self.suspend(current, cause);
+    }
+}

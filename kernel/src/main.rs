@@ -1,0 +1,218 @@
+//! The bootable kernel: the PC under the portable kernel, and the way from boot to the first program.
+#![no_std]
+#![no_main]
+
+mod arch {
+    pub mod x86_64;
+}
+
+use core::cell::Cell;
+use core::fmt::Write;
+
+use arch::x86_64::machine::{Pc, load_first_space, upper_half};
+use arch::x86_64::memory::{Memory, make_kernel_space, physical};
+use arch::x86_64::platform::Platform;
+use arch::x86_64::pvh::Handover;
+use arch::x86_64::random::Random;
+use arch::x86_64::serial::{self, Serial};
+use arch::x86_64::{apic, descriptors, entry, set_control_registers, set_stop_ports};
+use arch::x86_64::{silence_old_controllers, stop, time};
+use kernel::Kernel;
+use kernel::frame::{Frame, FrameRow};
+use kernel::genesis::Boot;
+use kernel::object::ObjectRow;
+use spin::Mutex;
+use tar_no_std::TarArchiveRef;
+
+/// The kernel on a PC.
+pub type PcKernel = Kernel<'static, Pc>;
+
+/// The kernel's state and what guards it.
+struct Guarded(PcKernel);
+
+// SAFETY: the kernel's cells are reached only through the lock below, by one CPU at a time.
+unsafe impl Send for Guarded {}
+
+static KERNEL: Mutex<Option<Guarded>> = Mutex::new(None);
+
+/// Does something with the kernel, under its lock.
+#[inline(always)]
+pub fn with_kernel<T>(act: impl FnOnce(&PcKernel) -> T) -> T {
+    let guard = KERNEL.lock();
+    match guard.as_ref() {
+        Some(kernel) => act(&kernel.0),
+        None => panic!("an entry before the kernel was made"),
+    }
+}
+
+/// The way from the boot code, with the address of PVH's start-info structure, to the first program.
+pub extern "sysv64" fn start(info: u64) -> ! {
+    serial::initialise();
+    // SAFETY: the boot code passes what the loader passed, and nothing was written since.
+    let Some(handover) = (unsafe { Handover::copy(info) }) else {
+        fail(format_args!("not started by a PVH loader"));
+    };
+    let exit = handover.option("exit").and_then(|port| {
+        let digits = port.strip_prefix("0x");
+        digits.map_or_else(
+            || port.parse().ok(),
+            |digits| u16::from_str_radix(digits, 16).ok(),
+        )
+    });
+    set_stop_ports(exit.unwrap_or(0), 0);
+    let has_huge_pages = set_control_registers();
+    let mut memory = Memory::new(&handover);
+    let Some(space) = make_kernel_space(&mut memory, has_huge_pages) else {
+        fail(format_args!(
+            "too little memory for the kernel's own tables"
+        ));
+    };
+    let upper = upper_half(space);
+    // SAFETY: it maps the kernel's image and all RAM where the boot tables have them.
+    unsafe { load_first_space(space) };
+    // SAFETY: once, at boot, with interrupts off, segments first.
+    unsafe {
+        descriptors::initialise();
+        entry::initialise();
+    }
+    silence_old_controllers();
+    let platform = Platform::read(handover.root_pointer);
+    set_stop_ports(exit.unwrap_or(0), platform.power_port);
+    if !apic::initialise(platform.local_apic) {
+        fail(format_args!("no local APIC at {:#x}", platform.local_apic));
+    }
+    time::calibrate();
+    let (random, genuine) = Random::new();
+    let cpus = platform.cpus;
+    let pc = Pc {
+        space,
+        upper,
+        platform,
+        regions: handover.regions,
+        random,
+        exit_port: exit.unwrap_or(0),
+    };
+    let kernel = make_kernel(pc, memory, &handover);
+    let level = match handover.option("log") {
+        Some("error") => 1,
+        Some("warn") => 2,
+        Some("debug") => 4,
+        Some("trace") => 5,
+        _ => 3,
+    };
+    kernel.set_log_level(level);
+    begin(kernel, &handover, genuine, cpus)
+}
+
+/// Makes the kernel's tables out of the memory that is left.
+fn make_kernel(pc: Pc, mut memory: Memory, handover: &Handover) -> PcKernel {
+    let archive = archive_frames(handover);
+    let archive_count = archive.clone().count();
+    let most = memory.frames().count() + archive_count;
+    let frame_rows = (memory.end >> 12) as usize + 1;
+    let tables = (|| {
+        let frames: *mut FrameRow = memory.allocate(frame_rows * size_of::<FrameRow>())?.cast();
+        let objects: *mut ObjectRow = memory.allocate(most * size_of::<ObjectRow>())?.cast();
+        let timers: *mut Cell<Frame> = memory.allocate(most * size_of::<Frame>())?.cast();
+        Some((frames, objects, timers))
+    })();
+    let Some((frames, objects, timers)) = tables else {
+        fail(format_args!("too little memory for the kernel's tables"));
+    };
+    let mut count = 0;
+    for frame in archive.chain(memory.frames()) {
+        // SAFETY: no more frames are left than there were when the table was sized.
+        unsafe { objects.add(count).write(ObjectRow::free(frame)) };
+        count += 1;
+        // Free objects own zeroed frames; the loader and the firmware left theirs anyhow.
+        if count > archive_count {
+            // SAFETY: a frame of usable RAM that nobody has been given yet.
+            unsafe { core::ptr::write_bytes(physical(frame.physical()), 0, abi::PAGE_SIZE) };
+        }
+    }
+    for n in 0..frame_rows {
+        // SAFETY: the table has so many rows.
+        unsafe { frames.add(n).write(FrameRow::empty()) };
+    }
+    // SAFETY: all rows up to these counts are written (a zeroed timer place is `Frame::NONE`), and
+    // the memory is the kernel's for good.
+    unsafe {
+        Kernel::new(
+            pc,
+            core::slice::from_raw_parts(objects, count),
+            core::slice::from_raw_parts(frames, frame_rows),
+            core::slice::from_raw_parts(timers, count),
+        )
+    }
+}
+
+/// The frames in which the archive lies.
+fn archive_frames(handover: &Handover) -> impl Iterator<Item = Frame> + Clone + use<> {
+    let (start, end) = handover.archive;
+    (start >> 12..end.div_ceil(4096)).map(|n| Frame(n as u32))
+}
+
+/// Starts the first programs.
+fn begin(kernel: PcKernel, handover: &Handover, genuine: bool, cpus: u32) -> ! {
+    let (start, end) = handover.archive;
+    if start == end || start % 4096 != 0 {
+        fail(format_args!(
+            "no boot archive (or not page-aligned): give one with -initrd"
+        ));
+    }
+    // SAFETY: the module's bytes, mapped for good; its pages are read-only to everybody.
+    let bytes = unsafe { core::slice::from_raw_parts(physical(start), (end - start) as usize) };
+    let Ok(archive) = TarArchiveRef::new(bytes) else {
+        fail(format_args!("the boot archive is no tar archive"));
+    };
+    let find = |name: &str| {
+        archive
+            .entries()
+            .find(|entry| entry.filename().as_str() == Ok(name))
+            .map(|entry| entry.data())
+    };
+    let (Some(spacebank), Some(init)) = (find("bin/spacebank"), find("bin/init")) else {
+        fail(format_args!(
+            "the boot archive lacks bin/spacebank or bin/init"
+        ));
+    };
+    let boot = Boot {
+        spacebank,
+        init,
+        archive_pages: archive_frames(handover).count(),
+        archive_bytes: bytes.len(),
+        command_line: handover.command_line(),
+        cpus: 1,
+    };
+    let sold = match kernel.genesis(&boot) {
+        Ok(sold) => sold,
+        Err(error) => fail(format_args!("{error}")),
+    };
+    let [free, live, _] = kernel.census();
+    kernel.say(format_args!(
+        "kernel: {} MiB in {} pages, {sold} for the system; 1 of {cpus} CPUs runs; {} MHz",
+        (free + live) / 256,
+        free + live,
+        time::frequency() / 1_000_000,
+    ));
+    if !genuine {
+        kernel.say(format_args!(
+            "kernel: this CPU has no random numbers: keys and ports can be guessed"
+        ));
+    }
+    *KERNEL.lock() = Some(Guarded(kernel));
+    let mut registers = Default::default();
+    let first = with_kernel(|kernel| {
+        kernel
+            .after_interrupt(&mut registers)
+            .map_or(core::ptr::null(), core::ptr::from_ref)
+    });
+    // SAFETY: everything is initialised, and the kernel loaded the process's space when it chose it.
+    unsafe { entry::enter(first) }
+}
+
+/// Says why the system can't start, and stops.
+fn fail(why: core::fmt::Arguments) -> ! {
+    let _ = writeln!(Serial, "usufruct can't start: {why}\r");
+    stop(arch::x86_64::FAILED)
+}

@@ -1,0 +1,184 @@
+//! What the kernel says: its log, and reports of faults that no keeper takes.
+
+use core::fmt::{self, Write};
+
+use abi::cap::{Kind, Rights};
+use abi::fault::Cause;
+use abi::method::{log, reset};
+
+use crate::Kernel;
+use crate::error::{INVALID, METHOD, Result};
+use crate::frame::{Frame, Words};
+use crate::invoke::{Answer, Invocation};
+use crate::machine::Machine;
+use crate::process::Process;
+
+/// Longest line that a process may log at once.
+const LINE: usize = 1024;
+
+/// Frames of a backtrace at most.
+const DEPTH: usize = 24;
+
+/// The console as a writer.
+struct Console<'m, M>(&'m M);
+
+impl<M: Machine> Write for Console<'_, M> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.console(text.as_bytes());
+        Ok(())
+    }
+}
+
+impl<M: Machine> Kernel<'_, M> {
+    /// Methods of the `Log`.
+    pub(crate) fn invoke_log(&self, call: &Invocation) -> Result<Answer> {
+        let [method, offset, length, level, ..] = call.words;
+        match method {
+            log::WRITE | log::CONSOLE => {
+                let mut bytes = [0; LINE];
+                if method == log::CONSOLE {
+                    call.capability.needs(Rights::CONTROL)?;
+                }
+                let bytes = self.read_text(call, offset, length, &mut bytes)?;
+                if method == log::CONSOLE {
+                    self.machine.console(bytes);
+                } else if level <= self.log_level.get() {
+                    self.log_line(call.invoker, bytes);
+                }
+            }
+            log::SET_LEVEL => {
+                call.capability.needs(Rights::CONTROL)?;
+                if !(1..=5).contains(&offset) {
+                    return Err(INVALID);
+                }
+                self.log_level.set(offset);
+            }
+            log::SET_NOTIFY => {
+                call.capability.needs(Rights::CONTROL)?;
+                self.log_notify.set(self.binding(&call.argument(self, 0)?)?);
+            }
+            _ => return Err(METHOD),
+        }
+        Ok(Answer::NOTHING)
+    }
+
+    /// Copies text out of a page that goes with a call.
+    fn read_text<'b>(
+        &self,
+        call: &Invocation,
+        offset: u64,
+        length: u64,
+        into: &'b mut [u8; LINE],
+    ) -> Result<&'b [u8]> {
+        let page = call.argument(self, 0)?;
+        let row = self.object_of(&page, Kind::Page)?;
+        page.needs(Rights::READ)?;
+        let fits = length <= LINE as u64 && offset <= abi::PAGE_SIZE as u64 - length;
+        if !fits {
+            return Err(INVALID);
+        }
+        let words: &Words = self.view(row.frame.get());
+        let text = &mut into[..length as usize];
+        for (n, byte) in text.iter_mut().enumerate() {
+            let at = offset as usize + n;
+            *byte = (words.get(at / 8) >> (8 * (at % 8))) as u8;
+        }
+        Ok(text)
+    }
+
+    /// Prints a line of a process's, without anything that a terminal would obey.
+    fn log_line(&self, process: &Process, text: &[u8]) {
+        self.say(format_args!("{}: {}", process.name(), Plain(text)));
+    }
+
+    /// Prints a line with the time.
+    pub fn say(&self, line: fmt::Arguments) {
+        let microseconds = self.nanoseconds(self.machine.ticks()) / 1000;
+        let (seconds, fraction) = (microseconds / 1_000_000, microseconds % 1_000_000);
+        // Someone may be editing a line: take its place, and have it drawn again below.
+        let prompt = if self.log_notify.get().process == crate::object::Oid::NONE {
+            ""
+        } else {
+            "\r\x1b[K"
+        };
+        let mut console = Console(&self.machine);
+        // The console never fails.
+        let _ = write!(console, "{prompt}[{seconds:>5}.{fraction:06}] {line}\r\n");
+        self.notify(self.log_notify.get());
+    }
+
+    /// Reports the fault of a process whose keeper is gone, or who has none.
+    pub(crate) fn report_fault(&self, process: &Process) {
+        let preserved = match process.in_fault.get() {
+            0 => process.preserved.get(),
+            _ => process.fault_preserved.get(),
+        };
+        self.say(format_args!(
+            "kernel: {} stopped: {} at address {:#x}, instruction {:#x} (last invoked capability {}, method {})",
+            process.name(),
+            Cause::from_u8(process.cause.get()).name(),
+            process.fault_address.get(),
+            preserved.rip,
+            process.last_capability.get() & 0xffff,
+            process.last_method.get(),
+        ));
+        self.backtrace(process, preserved.rip, preserved.rbp);
+    }
+
+    /// Prints the return addresses that a process's frame pointers lead to. Its memory may hold
+    /// anything: addresses must rise, and their number is bounded.
+    fn backtrace(&self, process: &Process, instruction: u64, mut frame: u64) {
+        let name = process.name();
+        self.say(format_args!("    #0 {name} {instruction:#x}"));
+        for n in 1..DEPTH {
+            let word = |address: u64| {
+                let (page, offset) = self.translate(process.space.get(), address)?;
+                Some(self.view::<Words>(page).get(offset / 8))
+            };
+            if !frame.is_multiple_of(8) || process.space.get() == Frame::NONE {
+                return;
+            }
+            let (Some(next), Some(address)) = (word(frame), word(frame.wrapping_add(8))) else {
+                return;
+            };
+            if address == 0 {
+                return;
+            }
+            self.say(format_args!("    #{n} {name} {address:#x}"));
+            if next <= frame {
+                return;
+            }
+            frame = next;
+        }
+    }
+
+    pub(crate) fn invoke_reset(&self, call: &Invocation) -> Result<Answer> {
+        match call.words[0] {
+            reset::REBOOT => self.machine.reboot(),
+            reset::HALT => self.machine.halt(call.words[1]),
+            _ => return Err(METHOD),
+        }
+        Ok(Answer::NOTHING)
+    }
+}
+
+/// Text of anybody's, printed without control characters.
+struct Plain<'t>(&'t [u8]);
+
+impl fmt::Display for Plain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for chunk in self.0.utf8_chunks() {
+            for character in chunk.valid().chars() {
+                f.write_char(if character.is_control() {
+                    ' '
+                } else {
+                    character
+                })?;
+            }
+            if !chunk.invalid().is_empty() {
+                f.write_char(char::REPLACEMENT_CHARACTER)?;
+            }
+        }
+        Ok(())
+    }
+}

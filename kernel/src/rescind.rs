@@ -1,0 +1,206 @@
+//! Rescinding: make an object's capabilities void, unmap it, free its frame.
+//!
+//! The order is everything. First the version is bumped: from then on no capability works. Then the
+//! object leaves every table, and translations are flushed. Then it is taken apart, in bounded
+//! pieces: entries of a table, callers of a process. At last its frame is zeroed and free, or, when a
+//! pin holds the frame, the object is in limbo until the last pin goes: void for everybody, and not
+//! to be sold. Nothing here waits for anybody.
+
+use abi::TABLE_ENTRIES;
+use abi::cap::Kind;
+use abi::fault::Cause;
+
+use crate::Kernel;
+use crate::cap::CapTable;
+use crate::frame::{Frame, Pin};
+use crate::machine::Machine;
+use crate::object::{ObjectRow, Oid, Parent, State};
+use crate::process::Process;
+
+/// Units of work in one invocation. A unit is about 20 instructions; zeroing a frame counts as
+/// [`ZEROING`].
+pub(crate) const BUDGET: u32 = 640;
+const ZEROING: u32 = 32;
+/// What rescinding anything costs beside zeroing.
+const EACH: u32 = 8;
+
+/// What became of an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rescinded {
+    /// Free; the frame is zeroed.
+    Freed,
+    /// Void; a pin holds the frame.
+    Limbo,
+    /// The budget ran out: go on with the same object.
+    More,
+    /// It was free, or in limbo, already.
+    NotSold,
+}
+
+impl<M: Machine> Kernel<'_, M> {
+    /// Rescinds an object, or goes on with it.
+    pub(crate) fn rescind(&self, oid: Oid, row: &ObjectRow, budget: &mut u32) -> Rescinded {
+        match row.state.get() {
+            State::Free | State::Limbo => return Rescinded::NotSold,
+            State::Live => {
+                row.version.set(row.version.get().wrapping_add(1));
+                row.state.set(State::Dying);
+                row.progress.set(0);
+                self.cut_off(oid, row);
+            }
+            State::Dying => {}
+        }
+        *budget = budget.saturating_sub(EACH);
+        if !self.take_apart(oid, row, budget) {
+            return Rescinded::More;
+        }
+        self.flush_pending();
+        *budget = budget.saturating_sub(ZEROING);
+        self.release(oid, row)
+    }
+
+    /// The first step: nobody reaches the object any more.
+    fn cut_off(&self, oid: Oid, row: &ObjectRow) {
+        match row.kind.get() {
+            Kind::Page => {
+                if let Some((home, table)) = self.home(row) {
+                    self.clear_entry(home.holder, table, home.index as usize);
+                }
+                row.parents[0].set(Parent::NONE);
+                self.orphan_pins(row.frame.get());
+            }
+            Kind::Table1 | Kind::Table2 | Kind::Table3 => self.unmap_everywhere(row),
+            Kind::Table4 | Kind::CapTable => {
+                for parent in &row.parents {
+                    let process = parent.replace(Parent::NONE).holder;
+                    if let Some(process) = self.live_process(process) {
+                        self.leave_spaces(process);
+                        self.suspend(process, Cause::Space);
+                    }
+                }
+                if row.frame.get() == self.cpu.space.get() {
+                    self.leave_space();
+                }
+            }
+            Kind::Process => self.end_process(self.process(row.frame.get())),
+            Kind::Aperture => self.end_aperture(oid, row),
+            _ => {}
+        }
+    }
+
+    /// Leaves an address space that is going away for the kernel's own.
+    fn leave_space(&self) {
+        let kernel = self.machine.kernel_space();
+        self.cpu.space.set(kernel);
+        self.machine.load_space(kernel);
+    }
+
+    fn end_process(&self, process: &Process) {
+        self.stop(process);
+        self.disarm(process);
+        self.leave_spaces(process);
+        if self.is_current(process) {
+            // Nothing may be charged to a frame that is about to be zeroed.
+            self.account();
+            self.cpu.current.set(Frame::NONE);
+        }
+        if let Some(function) = process.drives.get().checked_sub(1) {
+            self.stop_dma(function as u16);
+        }
+        self.drop_caller(process);
+    }
+
+    /// Takes a piece of an object apart. False when the budget ran out first.
+    fn take_apart(&self, oid: Oid, row: &ObjectRow, budget: &mut u32) -> bool {
+        match row.kind.get() {
+            kind if kind.table_level().is_some() => {
+                let limit = if kind == Kind::Table4 {
+                    TABLE_ENTRIES / 2
+                } else {
+                    TABLE_ENTRIES
+                };
+                let mut index = usize::from(row.progress.get());
+                while index < limit {
+                    if *budget == 0 {
+                        row.progress.set(index as u16);
+                        return false;
+                    }
+                    // Four empty entries cost about as much as one that is cleared.
+                    if self.clear_entry(oid, row, index) || index % 4 == 0 {
+                        *budget -= 1;
+                    }
+                    index += 1;
+                }
+                self.part_from_aperture(oid, row);
+                true
+            }
+            Kind::CapTable => {
+                self.empty_cap_table(self.view::<CapTable>(row.frame.get()));
+                *budget = budget.saturating_sub(32);
+                true
+            }
+            Kind::Process => {
+                let process = self.process(row.frame.get());
+                while process.first_caller.get() != Frame::NONE {
+                    if *budget == 0 {
+                        return false;
+                    }
+                    *budget = budget.saturating_sub(4);
+                    let caller = self.process(process.first_caller.get());
+                    self.leave_queue(caller);
+                    caller.state.set(abi::method::process::state::READY);
+                    self.answer(caller, crate::error::ABANDONED);
+                    self.enqueue(caller);
+                }
+                true
+            }
+            _ => true,
+        }
+    }
+
+    /// The last step: the frame is zeroed and free, unless something pins it (or, of an aperture,
+    /// it pins something).
+    fn release(&self, oid: Oid, row: &ObjectRow) -> Rescinded {
+        let frame = row.frame.get();
+        let held = match row.kind.get() {
+            Kind::Aperture => self.aperture_holds(row),
+            _ => self.frame_row(frame).pinned() != 0,
+        };
+        if held {
+            row.state.set(State::Limbo);
+            if row.kind.get() == Kind::Aperture {
+                row.next.set(self.dead_apertures.replace(oid));
+            }
+            return Rescinded::Limbo;
+        }
+        self.machine.zero(frame);
+        row.clear();
+        row.kind.set(Kind::Void);
+        row.state.set(State::Free);
+        Rescinded::Freed
+    }
+
+    /// Tells the apertures that pin a frame that its owner is gone.
+    fn orphan_pins(&self, frame: Frame) {
+        for pin in &self.frame_row(frame).pins {
+            let Pin {
+                aperture,
+                slot,
+                used,
+            } = pin.get();
+            if used != 0 {
+                self.slot_orphaned(aperture, slot);
+            }
+        }
+    }
+
+    /// After a pin went: if that was the last one on the frame of an object in limbo, its limbo ends.
+    /// The frame is zeroed before anybody may buy it.
+    pub(crate) fn end_limbo(&self, oid: Oid) {
+        let Some(row) = self.row(oid) else { return };
+        self.machine.zero(row.frame.get());
+        row.clear();
+        row.next.set(self.reapable.replace(oid));
+        self.notify(self.range_notify.get());
+    }
+}
