@@ -11,10 +11,12 @@
 //! - [`config`]: reading and writing configuration space, capability lists;
 //! - [`scan`]: enumeration of all functions;
 //! - [`bar`]: base address registers, and giving those a place that firmware left without one;
-//! - [`virtio`]: the virtio network device among the functions, and how it is reset.
+//! - [`virtio`]: which functions are virtio network devices, and how one is reset;
+//! - [`card`]: the one that is driven.
 
 pub mod address;
 pub mod bar;
+pub mod card;
 pub mod config;
 pub mod scan;
 pub mod virtio;

@@ -1,0 +1,138 @@
+//! The console's screen: the line being typed, and everything that is printed around it.
+//!
+//! What is printed goes out in pieces of at most one message; the kernel may put a log line between
+//! two of them, so pieces end at line ends where they can. A log line takes the place of the line
+//! being typed, which is drawn again afterwards.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use dev::program::{BATCH_BYTES, BATCH_PAGE};
+use sys::Mem;
+
+use crate::console::complete::{Names, complete};
+use crate::console::edit::{Asked, Editor};
+use crate::console::key::Decoder;
+use crate::host::{Host, LOG};
+
+/// What stands before the line.
+pub const PROMPT: &str = "usufruct> ";
+
+/// The console's screen and keyboard.
+#[derive(Debug)]
+pub struct Terminal {
+    decoder: Decoder,
+    editor: Editor,
+}
+
+impl Terminal {
+    /// A screen with nothing on it.
+    pub fn new() -> Terminal {
+        Terminal {
+            decoder: Decoder::new(),
+            editor: Editor::new(PROMPT),
+        }
+    }
+
+    /// Takes bytes from the keyboard; answers the lines to run. `names` are asked for only when
+    /// something is to be completed.
+    pub fn typed<H: Host>(
+        &mut self,
+        host: &H,
+        bytes: &[u8],
+        names: impl Fn() -> Names,
+    ) -> Vec<String> {
+        let mut screen = Vec::new();
+        let mut lines = Vec::new();
+        for byte in bytes {
+            let Some(key) = self.decoder.push(*byte) else {
+                continue;
+            };
+            match self.editor.key(key, &mut screen) {
+                Some(Asked::Run(line)) => lines.push(line),
+                Some(Asked::Complete) => self.complete(&names(), &mut screen),
+                None => {}
+            }
+        }
+        write(host, &screen);
+        lines
+    }
+
+    fn complete(&mut self, names: &Names, screen: &mut Vec<u8>) {
+        let before = &self.editor.text()[..self.editor.cursor()];
+        let completion = complete(before, names);
+        self.editor.insert(&completion.insert);
+        if !completion.choices.is_empty() {
+            Editor::erase(screen);
+            for choice in &completion.choices {
+                screen.extend(choice.bytes());
+                screen.extend(b"  ");
+            }
+            screen.extend(b"\r\n");
+        }
+        self.editor.draw(screen);
+    }
+
+    /// Draws the line being typed again.
+    pub fn draw<H: Host>(&mut self, host: &H) {
+        let mut screen = Vec::new();
+        self.editor.draw(&mut screen);
+        write(host, &screen);
+    }
+
+    /// Prints text in place of the line being typed, which has to be drawn again afterwards.
+    pub fn print<H: Host>(&self, host: &H, text: &str) {
+        let mut screen = Vec::new();
+        Editor::erase(&mut screen);
+        for line in text.lines() {
+            screen.extend(line.bytes());
+            screen.extend(b"\r\n");
+        }
+        write(host, &screen);
+    }
+}
+
+impl Default for Terminal {
+    fn default() -> Terminal {
+        Terminal::new()
+    }
+}
+
+/// Sends bytes to the console.
+fn write<H: Host>(host: &H, mut bytes: &[u8]) {
+    let page = host.batch();
+    while !bytes.is_empty() {
+        let (piece, rest) = bytes.split_at(piece_length(bytes));
+        // Without a console there is nobody to tell.
+        if page.write(0, piece).is_ok() {
+            let _ = LOG.console(host.sys(), BATCH_PAGE, 0, piece.len() as u64);
+        }
+        bytes = rest;
+    }
+}
+
+/// How many bytes go out at once: to the last line end that fits, if there is one.
+fn piece_length(bytes: &[u8]) -> usize {
+    let Some(most) = bytes.get(..BATCH_BYTES) else {
+        return bytes.len();
+    };
+    match most.iter().rposition(|byte| *byte == b'\n') {
+        Some(end) => end + 1,
+        None => BATCH_BYTES,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_end_at_line_ends() {
+        assert_eq!(piece_length(b"short"), 5);
+        let mut long = alloc::vec![b'x'; 3000];
+        assert_eq!(piece_length(&long), BATCH_BYTES);
+        long[100] = b'\n';
+        long[900] = b'\n';
+        assert_eq!(piece_length(&long), 901);
+    }
+}
