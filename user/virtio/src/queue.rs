@@ -1,0 +1,528 @@
+//! A split queue, the driver's side (2.7).
+//!
+//! The driver posts chains of buffers, each with a token of its own; the device hands each chain back
+//! once, in whatever order. Which descriptors are free, and what each chain in flight is, stands in
+//! private memory: the rings are written, and read only where the device writes. What it says (an
+//! index, a chain, a length) is read once and held against that memory. So whatever the device does
+//!
+//! - a token comes back at most once, and exactly once counting [`reclaim`](Queue::reclaim);
+//! - no chain is overwritten while the device has it;
+//! - at most as many entries are looked at as chains were posted.
+//!
+//! An entry that names no chain in flight is passed over ([`Misbehaviour::NotPosted`]); an index that
+//! moved further than there are chains in flight leaves nothing to go on from, and the queue stays
+//! failed until the device was reset. A device that merely stalls is for the driver to notice.
+
+use alloc::boxed::Box;
+use alloc::vec;
+
+use sys::{Fault, Mem};
+
+use crate::transport::Stopped;
+use crate::{event, layout};
+
+/// Memory that driver and device share: where the driver sees it, and where the device does.
+#[derive(Clone, Copy, Debug)]
+pub struct Area<M> {
+    /// The driver's view.
+    pub memory: M,
+    /// The DMA address of its first byte.
+    pub address: u64,
+}
+
+/// The three areas of a queue, each contiguous (and, with at most 256 entries, in one frame).
+#[derive(Clone, Copy, Debug)]
+pub struct Areas<M> {
+    /// The descriptor table: the device reads it. Aligned to 16 bytes.
+    pub descriptors: Area<M>,
+    /// The available ring ("driver area"): the device reads it. Aligned to 2 bytes.
+    pub available: Area<M>,
+    /// The used ring ("device area"): the device writes it. Aligned to 4 bytes.
+    pub used: Area<M>,
+}
+
+/// Who accesses a buffer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// The device reads it.
+    DeviceReads,
+    /// The device writes it.
+    DeviceWrites,
+}
+
+/// A stretch of memory lent to the device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Buffer {
+    /// Its DMA address.
+    pub address: u64,
+    /// Bytes; never 0.
+    pub length: u32,
+    /// Who accesses it.
+    pub access: Access,
+}
+
+impl Buffer {
+    /// A buffer that the device reads.
+    #[inline]
+    pub const fn to_device(address: u64, length: u32) -> Self {
+        let access = Access::DeviceReads;
+        Self {
+            address,
+            length,
+            access,
+        }
+    }
+
+    /// A buffer that the device writes.
+    #[inline]
+    pub const fn from_device(address: u64, length: u32) -> Self {
+        let access = Access::DeviceWrites;
+        Self {
+            address,
+            length,
+            access,
+        }
+    }
+}
+
+/// A chain that came back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Completion<T> {
+    /// What it was posted with.
+    pub token: T,
+    /// Bytes that the device says it wrote, from the start of the chain's writable part. At most as
+    /// many as there is room for; it need not have written them.
+    pub written: Result<u32, Overrun>,
+}
+
+/// The device claims to have written more than the chain can hold. The chain is back all the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Overrun {
+    /// Its claim.
+    pub claimed: u32,
+    /// The chain's writable bytes.
+    pub room: u32,
+}
+
+/// What a device did that no device may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Misbehaviour {
+    /// It gave back a chain that isn't in flight: never posted, back already, no chain's first
+    /// descriptor, or no descriptor at all. The entry was passed over.
+    NotPosted {
+        /// The descriptor that it named.
+        id: u32,
+    },
+    /// Its index moved by more than there are chains in flight. The queue is of no use until the
+    /// device is reset.
+    IndexJump {
+        /// The next entry to take.
+        expected: u16,
+        /// The index that it published.
+        index: u16,
+        /// Chains in flight.
+        outstanding: u16,
+    },
+}
+
+/// Why a queue refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Error {
+    /// Not enough free descriptors for now.
+    Full,
+    /// No such chain: no buffers, more than the queue has, an empty one, one that the device reads
+    /// after one that it writes, or 2³² bytes in all.
+    BadChain,
+    /// The size is no power of two from 1 to [`layout::MAX_SIZE`], or an area is too small for it or
+    /// badly aligned.
+    BadQueue,
+    /// The rings themselves can't be reached.
+    Memory(Fault),
+    /// The device misbehaved.
+    Misbehaved(Misbehaviour),
+}
+
+impl From<Fault> for Error {
+    fn from(fault: Fault) -> Self {
+        Error::Memory(fault)
+    }
+}
+
+impl core::fmt::Display for Misbehaviour {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Misbehaviour::NotPosted { id } => {
+                write!(
+                    f,
+                    "descriptor {id} came back, which starts no chain in flight"
+                )
+            }
+            Misbehaviour::IndexJump {
+                expected,
+                index,
+                outstanding,
+            } => write!(
+                f,
+                "used index went from {expected} to {index} with {outstanding} chains in flight"
+            ),
+        }
+    }
+}
+
+impl core::fmt::Display for Error {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Error::Full => f.write_str("the queue is full"),
+            Error::BadChain => f.write_str("not a chain that a device accepts"),
+            Error::BadQueue => f.write_str("not a size or not the memory for a queue"),
+            Error::Memory(fault) => write!(f, "the queue's memory: {fault}"),
+            Error::Misbehaved(what) => write!(f, "the device misbehaved: {what}"),
+        }
+    }
+}
+
+impl core::error::Error for Error {}
+
+/// A chain in flight, filed under its first descriptor.
+#[derive(Clone, Copy)]
+struct Chain<T> {
+    token: T,
+    /// Bytes that the device may write.
+    room: u32,
+    last: u16,
+    count: u16,
+}
+
+/// The driver's side of a split queue. `T` is what the driver knows a chain by.
+pub struct Queue<M, T> {
+    areas: Areas<M>,
+    size: u16,
+    event_index: bool,
+    /// For each descriptor the one after it: in the free list, or in its chain.
+    next: Box<[u16]>,
+    /// For each descriptor the chain in flight that it starts.
+    chains: Box<[Option<Chain<T>>]>,
+    first_free: u16,
+    free_count: u16,
+    /// Chains in flight.
+    outstanding: u16,
+    /// Chains published, modulo 2¹⁶.
+    available_index: u16,
+    /// Chains published since the device was last told, or wasn't to be told.
+    unannounced: u16,
+    /// The next used entry to take.
+    used_index: u16,
+    /// Where the used entries known to be there end.
+    used_end: u16,
+    /// Whether the device was last asked for interrupts.
+    listening: bool,
+    failure: Option<Misbehaviour>,
+}
+
+impl<M: Mem, T: Copy> Queue<M, T> {
+    /// Lays out an empty queue of `size` entries. The device must not know the areas yet.
+    ///
+    /// # Errors
+    /// [`Error::BadQueue`], [`Error::Memory`].
+    pub fn new(size: u16, areas: Areas<M>, event_index: bool) -> Result<Self, Error> {
+        let aligned = areas.descriptors.address.is_multiple_of(16)
+            && areas.available.address.is_multiple_of(2)
+            && areas.used.address.is_multiple_of(4);
+        let large_enough = areas.descriptors.memory.len() >= layout::descriptor_bytes(size)
+            && areas.available.memory.len() >= layout::available_bytes(size)
+            && areas.used.memory.len() >= layout::used_bytes(size);
+        if !size.is_power_of_two() || size > layout::MAX_SIZE || !aligned || !large_enough {
+            return Err(Error::BadQueue);
+        }
+        let mut queue = Self {
+            areas,
+            size,
+            event_index,
+            next: vec![0; usize::from(size)].into_boxed_slice(),
+            chains: vec![None; usize::from(size)].into_boxed_slice(),
+            first_free: 0,
+            free_count: 0,
+            outstanding: 0,
+            available_index: 0,
+            unannounced: 0,
+            used_index: 0,
+            used_end: 0,
+            listening: true,
+            failure: None,
+        };
+        queue.clear()?;
+        Ok(queue)
+    }
+
+    /// Makes everything as it is before the first chain is posted.
+    fn clear(&mut self) -> Result<(), Error> {
+        let (available, used) = (&self.areas.available.memory, &self.areas.used.memory);
+        for offset in [layout::FLAGS, layout::INDEX, layout::used_event(self.size)] {
+            available.store_u16(offset, 0)?;
+        }
+        for offset in [
+            layout::FLAGS,
+            layout::INDEX,
+            layout::available_event(self.size),
+        ] {
+            used.store_u16(offset, 0)?;
+        }
+        for (index, next) in (1..=self.size).zip(self.next.iter_mut()) {
+            *next = index % self.size;
+        }
+        self.chains.fill(None);
+        self.first_free = 0;
+        self.free_count = self.size;
+        self.outstanding = 0;
+        self.available_index = 0;
+        self.unannounced = 0;
+        self.used_index = 0;
+        self.used_end = 0;
+        self.listening = true;
+        self.failure = None;
+        Ok(())
+    }
+
+    /// Entries.
+    pub fn size(&self) -> u16 {
+        self.size
+    }
+
+    /// Descriptors free.
+    #[inline]
+    pub fn free(&self) -> u16 {
+        self.free_count
+    }
+
+    /// Chains in flight.
+    #[inline]
+    pub fn outstanding(&self) -> u16 {
+        self.outstanding
+    }
+
+    /// What made the queue useless, if anything did.
+    pub fn failure(&self) -> Option<Misbehaviour> {
+        self.failure
+    }
+
+    /// The DMA addresses of descriptor table, available and used ring.
+    pub fn addresses(&self) -> [u64; 3] {
+        let Areas {
+            descriptors,
+            available,
+            used,
+        } = &self.areas;
+        [descriptors.address, available.address, used.address]
+    }
+
+    /// Lends the device a chain. It may use it at once; whether it must be told, ask
+    /// [`should_notify`](Self::should_notify), once for many chains.
+    ///
+    /// # Errors
+    /// [`Error::Full`], [`Error::BadChain`], [`Error::Memory`]; [`Error::Misbehaved`] when the queue
+    /// has failed. Nothing was posted then.
+    #[inline]
+    pub fn post(&mut self, chain: &[Buffer], token: T) -> Result<(), Error> {
+        if let Some(failure) = self.failure {
+            return Err(Error::Misbehaved(failure));
+        }
+        if chain.is_empty() || chain.len() > usize::from(self.size) {
+            return Err(Error::BadChain);
+        }
+        // At most `size`, so it fits.
+        let count = chain.len() as u16;
+        if count > self.free_count {
+            return Err(Error::Full);
+        }
+
+        let table = &self.areas.descriptors.memory;
+        let head = self.first_free;
+        let (mut index, mut last) = (head, head);
+        let (mut total, mut room) = (0u32, 0u32);
+        let mut left = count;
+        for buffer in chain {
+            left -= 1;
+            let mut flags = if left == 0 { 0 } else { layout::FLAG_NEXT };
+            total = total.checked_add(buffer.length).ok_or(Error::BadChain)?;
+            match buffer.access {
+                Access::DeviceReads if room != 0 => return Err(Error::BadChain),
+                Access::DeviceReads => {}
+                Access::DeviceWrites => {
+                    flags |= layout::FLAG_WRITE;
+                    room += buffer.length;
+                }
+            }
+            if buffer.length == 0 {
+                return Err(Error::BadChain);
+            }
+            let next = self.next[usize::from(index)];
+            table.store_u64(layout::descriptor_address(index), buffer.address)?;
+            table.store_u64(
+                layout::descriptor_rest(index),
+                layout::pack_rest(buffer.length, flags, next),
+            )?;
+            last = index;
+            index = next;
+        }
+
+        let available = &self.areas.available.memory;
+        let position = self.available_index & (self.size - 1);
+        let published = self.available_index.wrapping_add(1);
+        available.store_u16(layout::available_entry(position), head)?;
+        // From here on the device may have it (2.7.13.3).
+        available.release_u16(layout::INDEX, published)?;
+
+        self.chains[usize::from(head)] = Some(Chain {
+            token,
+            room,
+            last,
+            count,
+        });
+        self.first_free = index;
+        self.free_count -= count;
+        self.outstanding += 1;
+        self.available_index = published;
+        self.unannounced = self.unannounced.saturating_add(1);
+        Ok(())
+    }
+
+    /// Whether the device wants to be told of what was posted since this was last asked. `true` is
+    /// said once: ring its bell then.
+    ///
+    /// # Errors
+    /// [`Error::Memory`].
+    #[inline]
+    pub fn should_notify(&mut self) -> Result<bool, Error> {
+        let unannounced = core::mem::take(&mut self.unannounced);
+        if unannounced == 0 {
+            return Ok(false);
+        }
+        let used = &self.areas.used.memory;
+        // The index must be visible before the device's wish is read, or device and driver may each
+        // miss what the other wrote (2.7.13.4.1).
+        used.fence();
+        if !self.event_index {
+            return Ok(used.load_u16(layout::FLAGS)? & layout::NO_NOTIFY == 0);
+        }
+        if unannounced == u16::MAX {
+            // As many or more: too many to tell which were asked for.
+            return Ok(true);
+        }
+        let event = used.load_u16(layout::available_event(self.size))?;
+        let old = self.available_index.wrapping_sub(unannounced);
+        Ok(event::needed(event, self.available_index, old))
+    }
+
+    /// Takes the next chain that the device gave back.
+    ///
+    /// # Errors
+    /// [`Error::Misbehaved`]: with [`NotPosted`](Misbehaviour::NotPosted) an entry was passed over,
+    /// and there may be more; with [`IndexJump`](Misbehaviour::IndexJump) it is said again until the
+    /// device was reset. [`Error::Memory`].
+    #[inline]
+    pub fn take(&mut self) -> Result<Option<Completion<T>>, Error> {
+        if self.used_index == self.used_end && self.look()? == 0 {
+            return Ok(None);
+        }
+        let used = &self.areas.used.memory;
+        let position = self.used_index & (self.size - 1);
+        let id = used.load_u32(layout::used_id(position))?;
+        let claimed = used.load_u32(layout::used_length(position))?;
+        self.used_index = self.used_index.wrapping_add(1);
+
+        let chain = usize::try_from(id)
+            .ok()
+            .and_then(|id| self.chains.get_mut(id))
+            .and_then(Option::take);
+        let Some(chain) = chain else {
+            return Err(Error::Misbehaved(Misbehaviour::NotPosted { id }));
+        };
+        self.next[usize::from(chain.last)] = self.first_free;
+        // It named a chain, so it is below `size`.
+        self.first_free = id as u16;
+        self.free_count += chain.count;
+        self.outstanding -= 1;
+        let room = chain.room;
+        Ok(Some(Completion {
+            token: chain.token,
+            written: if claimed <= room {
+                Ok(claimed)
+            } else {
+                Err(Overrun { claimed, room })
+            },
+        }))
+    }
+
+    /// Reads how far the device came: entries that wait to be taken.
+    #[inline]
+    fn look(&mut self) -> Result<u16, Error> {
+        if let Some(failure) = self.failure {
+            return Err(Error::Misbehaved(failure));
+        }
+        let index = self.areas.used.memory.acquire_u16(layout::INDEX)?;
+        let waiting = index.wrapping_sub(self.used_index);
+        if waiting > self.outstanding {
+            let failure = Misbehaviour::IndexJump {
+                expected: self.used_index,
+                index,
+                outstanding: self.outstanding,
+            };
+            self.failure = Some(failure);
+            return Err(Error::Misbehaved(failure));
+        }
+        self.used_end = index;
+        Ok(waiting)
+    }
+
+    /// Asks to be interrupted when the next chain comes back. `true`: one is back already (looked at
+    /// after asking); take it instead of waiting.
+    ///
+    /// # Errors
+    /// [`Error::Misbehaved`], [`Error::Memory`].
+    pub fn listen(&mut self) -> Result<bool, Error> {
+        let available = &self.areas.available.memory;
+        if self.event_index {
+            available.store_u16(layout::used_event(self.size), self.used_index)?;
+        } else {
+            available.store_u16(layout::FLAGS, 0)?;
+        }
+        self.listening = true;
+        // The wish must be visible before the index is read: see `should_notify`.
+        available.fence();
+        Ok(self.look()? != 0)
+    }
+
+    /// Wants no interrupts until the next [`listen`](Self::listen). A hint: some may come.
+    ///
+    /// # Errors
+    /// [`Error::Memory`].
+    pub fn quiet(&mut self) -> Result<(), Error> {
+        if !self.listening {
+            return Ok(());
+        }
+        let available = &self.areas.available.memory;
+        if self.event_index {
+            // The entry taken last: it comes round again 65,535 entries from now.
+            let passed = self.used_index.wrapping_sub(1);
+            available.store_u16(layout::used_event(self.size), passed)?;
+        } else {
+            available.store_u16(layout::FLAGS, layout::NO_INTERRUPT)?;
+        }
+        self.listening = false;
+        Ok(())
+    }
+
+    /// Takes back everything in flight from a device that was reset, and makes the queue as new; the
+    /// device must be told of it again.
+    ///
+    /// # Errors
+    /// [`Error::Memory`]. The tokens are back all the same.
+    pub fn reclaim(&mut self, _: &Stopped, mut take: impl FnMut(T)) -> Result<(), Error> {
+        for chain in &mut self.chains {
+            if let Some(chain) = chain.take() {
+                take(chain.token);
+            }
+        }
+        self.clear()
+    }
+}
