@@ -5,18 +5,10 @@ VERBS := setup build run test bench gdb pcap doc clean symbolize
 .PHONY: help $(VERBS)
 .DEFAULT_GOAL := help
 
-help: mk
-	@cargo mk help $(ARGS)
-
-$(VERBS): mk
+help $(VERBS):
 	@cargo mk $@ $(ARGS)
 
-# The tool itself, built where its progress is seen.
-.PHONY: mk
-mk:
-	@cargo build --package mk
-
-# An unknown verb: mk says which there are. (The Makefile is no target.)
+# An unknown verb: mk says which there are. (The Makefile itself is no target.)
 Makefile: ;
-%: mk
+%:
 	@cargo mk $@ $(ARGS)

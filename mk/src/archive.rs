@@ -37,6 +37,11 @@ impl Archive {
         Ok(self.add(format!("bin/{name}"), contents))
     }
 
+    /// Takes a file out; says whether there was one.
+    pub fn remove(&mut self, path: &str) -> bool {
+        self.files.remove(path).is_some()
+    }
+
     /// The paths in the archive, sorted.
     pub fn paths(&self) -> impl Iterator<Item = &str> {
         self.files.keys().map(String::as_str)

@@ -1,7 +1,7 @@
 //! As much of QEMU's machine protocol (QMP) as mk needs: starting the guest only when everything
 //! listens, and the reason for which QEMU ends.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::Child;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -31,7 +31,7 @@ impl Qmp {
         let stream = loop {
             match listener.accept() {
                 Ok((stream, _)) => break stream,
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                 Err(error) => return Err(error.into()),
             }
             if child.try_wait()?.is_some() {
@@ -45,20 +45,32 @@ impl Qmp {
         stream.set_nonblocking(false)?;
         stream.set_read_timeout(Some(GREETING))?;
         let mut lines = BufReader::new(stream.try_clone()?);
-        let mut greeting = String::new();
-        // QEMU connects early; it exits from here when its other arguments are wrong.
-        if lines.read_line(&mut greeting).context("QEMU's greeting")? == 0 {
-            return Ok(None);
-        }
-        stream.set_read_timeout(None)?;
         let mut qmp = Qmp {
             stream,
             shutdown: Arc::default(),
             reader: None,
         };
+        // QEMU connects and greets early, and may still exit because an argument is wrong. It
+        // answers a command only when everything is set up.
         if qmp.execute("qmp_capabilities").is_err() {
             return Ok(None);
         }
+        loop {
+            let mut line = String::new();
+            match lines.read_line(&mut line) {
+                Ok(0) => return Ok(None),
+                Ok(_) => {}
+                // It went away with our command unread.
+                Err(error) if error.kind() == ErrorKind::ConnectionReset => return Ok(None),
+                Err(error) => return Err(error).context("QEMU's greeting"),
+            }
+            if serde_json::from_str::<Value>(&line)
+                .is_ok_and(|message| message.get("return").is_some())
+            {
+                break;
+            }
+        }
+        qmp.stream.set_read_timeout(None)?;
         let shutdown = Arc::clone(&qmp.shutdown);
         qmp.reader = Some(std::thread::spawn(move || read_events(lines, &shutdown)));
         Ok(Some(qmp))
