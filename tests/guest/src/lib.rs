@@ -1,3 +1,22 @@
-//! Guest programs of the tests and benches.
+//! Guest programs of the tests and benches, and what they share.
+//!
+//! | program | what it does | needs |
+//! | --- | --- | --- |
+//! | `hello` | the tutorial's program | a bank, the log |
+//! | `bench` | prints the kernel's figures | the reset and `DeviceDma` capabilities; a bank of 1,200 objects |
+//! | `invoker` | makes every wrong invocation and compares the errors with `abi::method` | all of init's authorities; a bank of 300 |
+//! | `faulty` | lets children fault in every way; with an argument, faults itself in that way | the reset capability; a bank of 100 |
+//! | `runtime` | loses memory, heap and slots, and goes on | the reset capability; a bank of 300 |
+//!
+//! They run in init's place, or are started by init, with init's authorities in the same slots
+//! (`abi::boot::slot::INIT_*`, which are `GRANT` and the following). All but `hello` stop the machine
+//! when they are done: with code 0 when all is well, otherwise with 2.
 #![no_std]
-#![forbid(unsafe_code)]
+
+#[cfg(all(feature = "bare", target_os = "none"))]
+pub mod children;
+#[cfg(all(feature = "bare", target_os = "none"))]
+pub mod code;
+#[cfg(all(feature = "bare", target_os = "none"))]
+pub mod report;
+pub mod statistics;
