@@ -193,11 +193,16 @@ impl<M: Machine> Kernel<'_, M> {
         }
         registers.r13 = 0;
         registers.r14 = 0;
-        if !answer.capability.is_void()
-            && let Some(slot) = self.slot(current, receive[0])
-        {
-            self.store(slot, answer.capability);
-            registers.r13 = 1;
+        match self.slot(current, receive[0]) {
+            Some(slot) if !answer.capability.is_void() => {
+                self.store(slot, answer.capability);
+                registers.r13 = 1;
+            }
+            // A `Resume` that nobody takes would leave its caller waiting for ever.
+            None if answer.capability.is(Kind::Resume) => {
+                self.abandon(answer.capability.oid(), answer.capability.version);
+            }
+            _ => {}
         }
         registers.rax = u64::from(answer.status);
         registers.set_words(answer.words);

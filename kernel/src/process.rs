@@ -423,14 +423,13 @@ impl<M: Machine> Kernel<'_, M> {
 
     fn process_info(&self, process: &Process) -> [u64; 6] {
         self.account();
-        let op = process.message.get().rax & 0xff;
         [
             u64::from(process.state.get()) | u64::from(process.priority.get()) << 8,
             process.cycles.get(),
             u64::from(process.cause.get()) | u64::from(process.access.get()) << 8,
             process.fault_address.get(),
             process.fault_instruction.get(),
-            process.last_capability.get() & 0xffff | op << 16 | process.last_method.get() << 32,
+            process.last_capability.get() & 0xffff | process.last_method.get() << 32,
         ]
     }
 

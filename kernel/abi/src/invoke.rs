@@ -28,7 +28,8 @@ pub enum Op {
     Call = 0,
     /// Reply (to the caller held, or to the `Resume` that `rdi` names), then wait for a message.
     ReplyWait = 1,
-    /// Invoke a capability without an answer. Never waits.
+    /// Invoke a capability without an answer. Never waits. Through a `Resume` it is the reply, with
+    /// the status in bits 32 to 63.
     Send = 2,
     /// Wait for a message or a notification. A caller still held gets [`EPIPE`](crate::error::EPIPE).
     Wait = 3,

@@ -20,8 +20,8 @@ pub mod page {
 pub mod table {
     /// `w1` index, `w2` rights; `c0` a page (level 1) or a table one level below. The entry grants
     /// the rights that both `w2` and `c0` have. `EEXIST`: entry in use. `EBUSY`: the page is mapped
-    /// elsewhere. `EMLINK`: the table has four parents. `EINVAL`: write with execute; an address at
-    /// or above [`USER_END`](crate::USER_END).
+    /// elsewhere. `EMLINK`: the table has four parents. `EINVAL`: write with execute; in an address
+    /// space, an index above 254.
     pub const MAP: u64 = 1;
     /// `w1` first index, `w2` count (1 to 64) → `w0` entries that were in use.
     pub const UNMAP: u64 = 2;
@@ -67,7 +67,7 @@ pub mod process {
     pub const SET_FAULT_ENTRY: u64 = 6;
     /// → `w0` [state](state) (bits 0 to 7) and priority (bits 8 to 15), `w1` cycles, `w2` fault cause
     /// and access, `w3` fault address, `w4` fault instruction pointer, `w5` last invocation
-    /// (capability address in bits 0 to 15, operation in bits 16 to 23, method in bits 32 to 63).
+    /// (capability address in bits 0 to 15, first word in bits 32 to 63).
     /// Needs `INSPECT`.
     pub const INFO: u64 = 7;
     /// `w1` group: 0 → rip rsp rbp rflags rax rbx, 1 → rcx rdx rsi rdi r8 r9, 2 → r10 r11 r12 r13 r14

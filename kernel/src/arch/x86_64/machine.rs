@@ -209,8 +209,7 @@ unsafe impl Machine for Pc {
 impl Pc {
     /// Whether a device has an MSI-X table within a range. `device` is its first function.
     fn has_msix_table(&self, device: u16, start: u64, end: u64) -> bool {
-        // Bus 0 alone has devices on the machines of today; bridges raise this when they come.
-        if device >> 8 != 0 || pci::read(device, 0, Width::Word) == 0xffff {
+        if pci::read(device, 0, Width::Word) == 0xffff {
             return false;
         }
         let multiple = pci::read(device, 0x0e, Width::Byte) & 0x80 != 0;
