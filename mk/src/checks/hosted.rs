@@ -13,7 +13,7 @@ use crate::setup;
 use crate::toolchain;
 
 /// Packages with tests under `cfg(loom)`.
-const LOOM: &[&str] = &["ring"];
+const LOOM: &[&str] = &["ring", "virtio"];
 
 /// What Miri runs: libraries that hold unsafe code or share memory, and whose tests it can finish
 /// in minutes.
