@@ -1,5 +1,7 @@
 //! Finding the structures, on configuration spaces good and bad.
+#![cfg(not(loom))]
 
+#[cfg(not(miri))]
 use proptest::prelude::*;
 use virtio::Locations;
 use virtio::location::{Configuration, DeviceType, Error, Location, Structure};
@@ -210,6 +212,7 @@ fn places_that_cannot_be_are_refused() {
     assert_eq!(beyond.check(size(0x1_0000_0000)), common);
 }
 
+#[cfg(not(miri))]
 proptest! {
     #[test]
     fn any_configuration_space_gets_an_answer(

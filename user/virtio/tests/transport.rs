@@ -1,4 +1,5 @@
 //! The registers: what a driver does in which order, and devices that are ill.
+#![cfg(not(loom))]
 
 use bitflags::bitflags;
 use virtio::register::common::NO_VECTOR;
