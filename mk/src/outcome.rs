@@ -13,7 +13,7 @@ pub const EXIT_PORT: u16 = 0xf4;
 pub enum Outcome {
     /// The guest halted in good order (0x10 to the exit port).
     Halted,
-    /// A test in the guest found something wrong (0x11).
+    /// A test in the guest found something wrong, or the system could not start (0x11).
     TestFailed,
     /// The kernel panicked (0x12).
     Panicked,
@@ -54,7 +54,7 @@ impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Outcome::Halted => f.write_str("halted in good order"),
-            Outcome::TestFailed => f.write_str("a test in the guest failed"),
+            Outcome::TestFailed => f.write_str("the guest gave up, or a test in it failed"),
             Outcome::Panicked => f.write_str("the kernel panicked"),
             Outcome::TripleFault => f.write_str("triple fault"),
             Outcome::Reset => f.write_str("the guest reset the machine"),

@@ -61,6 +61,14 @@ impl Symbols {
         }
     }
 
+    /// From now on `image` is the program `program`: it was put in the other's place.
+    pub fn alias(&mut self, image: &str, program: &str) {
+        self.loaders.remove(image);
+        if let Some(file) = self.files.get(program).cloned() {
+            self.files.insert(image.to_string(), file);
+        }
+    }
+
     /// What to append to a line of console output: nothing, unless it is a frame of a backtrace
     /// whose address is known.
     pub fn annotate(&mut self, line: &str) -> Option<String> {

@@ -14,8 +14,7 @@ use crate::outcome::Outcome;
 use crate::process::Process;
 use crate::progress::Step;
 
-/// The guest programs that measure: each is booted by itself, in init's place (`init=NAME` on the
-/// kernel's command line).
+/// The guest programs that measure: each is booted by itself, in init's place (as `bin/init`).
 const PROGRAMS: &[&str] = &["bench"];
 
 /// The reviewed figures.
@@ -114,7 +113,7 @@ fn measure(
             continue;
         };
         let mut archive = prepared.archive(&crate::users::manifest(2)?)?;
-        archive.add_program(name, &program.stripped)?;
+        archive.add_program("init", &program.stripped)?;
         let mut launch = prepared.launch()?;
         launch.archive = Some(prepared.save_archive(&archive, &format!("{name}.tar"))?);
         launch.machine = machine.clone();
@@ -125,7 +124,7 @@ fn measure(
             println!("{}", launch.shown()?);
         }
         let step = Step::start(format!("bench: {name}"));
-        for figure in boot(&launch, limit, prepared, &step)? {
+        for figure in boot(&launch, limit, prepared, name, &step)? {
             if figures.iter().any(|other| other.name == figure.name) {
                 bail!("the figure {} was printed twice", figure.name);
             }
@@ -140,6 +139,7 @@ fn boot(
     launch: &crate::launch::Launch,
     limit: Duration,
     prepared: &Prepared,
+    name: &str,
     step: &Step,
 ) -> Result<Vec<Figure>> {
     let mut process = Process::start(launch)?;
@@ -156,6 +156,7 @@ fn boot(
     let lines: Vec<String> = reader.join().unwrap_or_default();
     if outcome != Outcome::Halted {
         let mut symbols = prepared.symbols();
+        symbols.alias("init", name);
         let tail = lines
             .iter()
             .skip(lines.len().saturating_sub(40))

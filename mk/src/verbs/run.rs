@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::process::{ChildStdout, ExitCode};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use tempfile::TempDir;
@@ -133,7 +133,9 @@ pub(super) fn run(options: &RunOptions) -> Result<ExitCode> {
     let ready = ready(options, Console::Terminal)?;
     println!("Ctrl-A x ends QEMU, Ctrl-A c switches to its monitor and back.\n");
     std::io::stdout().flush()?;
+    // Of all boots together: a guest that resets itself for ever must come to an end too.
     let limit = options.timeout.map(Duration::from_secs);
+    let start = Instant::now();
     let keyboard = Keyboard::open();
     let raw = Raw::enter()?;
     let outcome = loop {
@@ -142,7 +144,11 @@ pub(super) fn run(options: &RunOptions) -> Result<ExitCode> {
         let stdout = process.take_stdout().context("standard output is piped")?;
         let shown = show(stdout, ready.prepared.symbols());
         ready.go(&mut process)?;
-        let outcome = process.wait(limit)?;
+        let left = limit.map(|limit| limit.saturating_sub(start.elapsed()));
+        let mut outcome = process.wait(left)?;
+        if let (Outcome::TimedOut { after }, Some(limit)) = (&mut outcome, limit) {
+            *after = limit;
+        }
         let _ = shown.join();
         if outcome != Outcome::Reset {
             break outcome;

@@ -43,6 +43,7 @@ pub struct Boot<'a> {
     payload: Option<Payload>,
     manifest: Option<Manifest>,
     manifest_text: Option<String>,
+    init: Option<String>,
     programs: Vec<String>,
     files: Vec<(String, Vec<u8>)>,
     without: Vec<String>,
@@ -60,6 +61,7 @@ impl<'a> Boot<'a> {
             payload: None,
             manifest: None,
             manifest_text: None,
+            init: None,
             programs: Vec::new(),
             files: Vec::new(),
             without: Vec::new(),
@@ -99,10 +101,10 @@ impl<'a> Boot<'a> {
         self
     }
 
-    /// Adds a guest program, and has it started in init's place.
-    pub fn init(self, name: &str) -> Self {
-        let word = format!("init={name}");
-        self.program(name).append(&word)
+    /// Puts a guest program of `tests/guest` in init's place.
+    pub fn init(mut self, name: &str) -> Self {
+        self.init = Some(name.into());
+        self
     }
 
     /// Adds a file to the archive, or puts another in its place.
@@ -188,7 +190,7 @@ impl<'a> Boot<'a> {
         if environment::verbose() {
             eprintln!("{}: {}", self.case.name(), launch.shown()?);
         }
-        Guest::start(self.case, &launch, wire, forwards)
+        Guest::start(self.case, &launch, self.init, wire, forwards)
     }
 
     fn archive(&self, manifest: &Manifest) -> Result<Archive> {
@@ -202,6 +204,10 @@ impl<'a> Boot<'a> {
         };
         if let Some(text) = &self.manifest_text {
             archive.add(init::manifest::PATH, text.as_str());
+        }
+        if let Some(name) = &self.init {
+            let program = prepared()?.artifacts.program(name)?;
+            archive.add_program("init", &program.stripped)?;
         }
         for name in &self.programs {
             let program = prepared()?.artifacts.program(name)?;

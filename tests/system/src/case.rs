@@ -35,6 +35,8 @@ pub struct Case {
 pub(crate) struct Record {
     pub transcript: Transcript,
     pub end: EndState,
+    /// The program in init's place, if there was one.
+    pub init: Option<String>,
 }
 
 impl Case {
@@ -74,8 +76,11 @@ impl Case {
 
     fn report(&self, what: &str) -> String {
         let mut text = what.to_string();
-        let mut symbols = crate::boot::symbols();
         for (number, guest) in (1..).zip(self.guests.borrow().iter()) {
+            let mut symbols = crate::boot::symbols();
+            if let (Some(symbols), Some(name)) = (&mut symbols, &guest.init) {
+                symbols.alias("init", name);
+            }
             let end = guest.end.text();
             text.push_str(&format!(
                 "\n\nguest {number}: {end}\nguest {number}: the last lines of its console:"

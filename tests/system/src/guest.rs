@@ -72,6 +72,7 @@ impl Guest {
     pub(crate) fn start(
         case: &Case,
         launch: &Launch,
+        init: Option<String>,
         wire: Option<Wire>,
         forwards: Forwards,
     ) -> Result<Guest> {
@@ -80,6 +81,7 @@ impl Guest {
         let record = Rc::new(Record {
             transcript: Transcript::follow(console),
             end: EndState::default(),
+            init,
         });
         case.keep(Rc::clone(&record));
         let keyboard = process.take_stdin();
