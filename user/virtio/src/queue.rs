@@ -14,7 +14,7 @@
 //! failed until the device was reset. A device that merely stalls is for the driver to notice.
 
 use alloc::boxed::Box;
-use alloc::vec;
+use core::num::NonZeroU16;
 
 use sys::{Fault, Mem};
 
@@ -189,9 +189,13 @@ struct Chain<T> {
     token: T,
     /// Bytes that the device may write.
     room: u32,
-    last: u16,
-    count: u16,
+    last: u8,
+    count: NonZeroU16,
 }
+
+/// What is known for each descriptor. A descriptor's number is eight bits, and so never out of range;
+/// of a smaller queue the rest stays unused.
+type PerDescriptor<E> = Box<[E; layout::MAX_SIZE as usize]>;
 
 /// The driver's side of a split queue. `T` is what the driver knows a chain by.
 pub struct Queue<M, T> {
@@ -199,10 +203,10 @@ pub struct Queue<M, T> {
     size: u16,
     event_index: bool,
     /// For each descriptor the one after it: in the free list, or in its chain.
-    next: Box<[u16]>,
+    next: PerDescriptor<u8>,
     /// For each descriptor the chain in flight that it starts.
-    chains: Box<[Option<Chain<T>>]>,
-    first_free: u16,
+    chains: PerDescriptor<Option<Chain<T>>>,
+    first_free: u8,
     free_count: u16,
     /// Chains in flight.
     outstanding: u16,
@@ -238,8 +242,8 @@ impl<M: Mem, T: Copy> Queue<M, T> {
             areas,
             size,
             event_index,
-            next: vec![0; usize::from(size)].into_boxed_slice(),
-            chains: vec![None; usize::from(size)].into_boxed_slice(),
+            next: Box::new([0; _]),
+            chains: Box::new([None; _]),
             first_free: 0,
             free_count: 0,
             outstanding: 0,
@@ -267,8 +271,9 @@ impl<M: Mem, T: Copy> Queue<M, T> {
         ] {
             used.store_u16(offset, 0)?;
         }
-        for (index, next) in (1..=self.size).zip(self.next.iter_mut()) {
-            *next = index % self.size;
+        for (index, next) in self.next.iter_mut().enumerate() {
+            // Each the one before the next; what the last one says is never used.
+            *next = (index as u8).wrapping_add(1);
         }
         self.chains.fill(None);
         self.first_free = 0;
@@ -321,25 +326,23 @@ impl<M: Mem, T: Copy> Queue<M, T> {
     /// # Errors
     /// [`Error::Full`], [`Error::BadChain`], [`Error::Memory`]; [`Error::Misbehaved`] when the queue
     /// has failed. Nothing was posted then.
-    #[inline]
+    #[inline(always)] // Most chains have a length that the caller knows.
     pub fn post(&mut self, chain: &[Buffer], token: T) -> Result<(), Error> {
         if let Some(failure) = self.failure {
             return Err(Error::Misbehaved(failure));
         }
-        if chain.is_empty() || chain.len() > usize::from(self.size) {
-            return Err(Error::BadChain);
-        }
-        // At most `size`, so it fits.
-        let count = chain.len() as u16;
-        if count > self.free_count {
-            return Err(Error::Full);
-        }
+        let size = usize::from(self.size);
+        let count = match u16::try_from(chain.len()).map(NonZeroU16::new) {
+            Ok(Some(count)) if count.get() <= self.free_count => count,
+            Ok(Some(count)) if usize::from(count.get()) <= size => return Err(Error::Full),
+            _ => return Err(Error::BadChain),
+        };
 
         let table = &self.areas.descriptors.memory;
         let head = self.first_free;
         let (mut index, mut last) = (head, head);
         let (mut total, mut room) = (0u32, 0u32);
-        let mut left = count;
+        let mut left = count.get();
         for buffer in chain {
             left -= 1;
             let mut flags = if left == 0 { 0 } else { layout::FLAG_NEXT };
@@ -356,10 +359,10 @@ impl<M: Mem, T: Copy> Queue<M, T> {
                 return Err(Error::BadChain);
             }
             let next = self.next[usize::from(index)];
-            table.store_u64(layout::descriptor_address(index), buffer.address)?;
+            table.store_u64(layout::descriptor_address(index.into()), buffer.address)?;
             table.store_u64(
-                layout::descriptor_rest(index),
-                layout::pack_rest(buffer.length, flags, next),
+                layout::descriptor_rest(index.into()),
+                layout::pack_rest(buffer.length, flags, next.into()),
             )?;
             last = index;
             index = next;
@@ -368,7 +371,7 @@ impl<M: Mem, T: Copy> Queue<M, T> {
         let available = &self.areas.available.memory;
         let position = self.available_index & (self.size - 1);
         let published = self.available_index.wrapping_add(1);
-        available.store_u16(layout::available_entry(position), head)?;
+        available.store_u16(layout::available_entry(position), head.into())?;
         // From here on the device may have it (2.7.13.3).
         available.release_u16(layout::INDEX, published)?;
 
@@ -379,7 +382,7 @@ impl<M: Mem, T: Copy> Queue<M, T> {
             count,
         });
         self.first_free = index;
-        self.free_count -= count;
+        self.free_count -= count.get();
         self.outstanding += 1;
         self.available_index = published;
         self.unannounced = self.unannounced.saturating_add(1);
@@ -430,17 +433,15 @@ impl<M: Mem, T: Copy> Queue<M, T> {
         let claimed = used.load_u32(layout::used_length(position))?;
         self.used_index = self.used_index.wrapping_add(1);
 
-        let chain = usize::try_from(id)
-            .ok()
-            .and_then(|id| self.chains.get_mut(id))
-            .and_then(Option::take);
-        let Some(chain) = chain else {
+        let Ok(head) = u8::try_from(id) else {
+            return Err(Error::Misbehaved(Misbehaviour::NotPosted { id }));
+        };
+        let Some(chain) = self.chains[usize::from(head)].take() else {
             return Err(Error::Misbehaved(Misbehaviour::NotPosted { id }));
         };
         self.next[usize::from(chain.last)] = self.first_free;
-        // It named a chain, so it is below `size`.
-        self.first_free = id as u16;
-        self.free_count += chain.count;
+        self.first_free = head;
+        self.free_count += chain.count.get();
         self.outstanding -= 1;
         let room = chain.room;
         Ok(Some(Completion {
@@ -518,7 +519,7 @@ impl<M: Mem, T: Copy> Queue<M, T> {
     /// # Errors
     /// [`Error::Memory`]. The tokens are back all the same.
     pub fn reclaim(&mut self, _: &Stopped, mut take: impl FnMut(T)) -> Result<(), Error> {
-        for chain in &mut self.chains {
+        for chain in self.chains.iter_mut() {
             if let Some(chain) = chain.take() {
                 take(chain.token);
             }
