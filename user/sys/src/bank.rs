@@ -13,7 +13,7 @@ bitflags::bitflags! {
     /// Rights of a bank capability, in the low byte of its badge.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub struct BankRights: u8 {
-        /// Buy objects.
+        /// Buy objects; make sub-banks.
         const BUY = 1;
         /// Sell objects back; needs a full-strength capability to the object.
         const SELL = 2;
@@ -23,7 +23,8 @@ bitflags::bitflags! {
         const REMOVE = 8;
         /// List what a transparent bank itself sold. Refused on an opaque bank.
         const INSPECT = 16;
-        /// Change the limit; make sub-banks.
+        /// Change the limit. Not needed to make sub-banks: whoever may buy may divide what he may
+        /// buy, and must not be able to raise his own limit for it.
         const LIMIT = 32;
     }
 }
@@ -35,39 +36,49 @@ pub mod method {
     /// `EACCES` on an opaque bank), or a table one level above the kind, `MANAGE` (empty places get
     /// mappings). All or nothing. Needs `BUY`. `EDQUOT`: the limit, or an ancestor's; `w0` → which
     /// level refused (0 this bank, 1 its parent, …). `ENOMEM`: nothing is left. `EEXIST`: a place is
-    /// in use.
+    /// in use. `EBADF`: the destination is void or of another kind.
     pub const BUY: u64 = 1;
     /// `c0` a full-strength capability to an object that this bank sold: it is rescinded. Needs
-    /// `SELL`. `ERANGE`: another bank sold it.
+    /// `SELL`. `ERANGE`: another bank sold it. `EACCES`: not full-strength. `EBADF`: void, or not
+    /// storage.
     pub const SELL: u64 = 2;
     /// `w1` limit in objects, `w2` 1 for opaque → `c0` a capability with all rights to the new bank,
     /// `w0` its id. Its record costs this bank one object. A child of an opaque bank is opaque. Needs
-    /// `LIMIT`.
+    /// `BUY`. `EDQUOT`, `ENOMEM`: as in `BUY`. `EMLINK`: 64 banks deep already.
     pub const SUB_BANK: u64 = 3;
-    /// → `w0` limit, `w1` bought (with descendants), `w2` in limbo, `w3` high-water, `w4` child banks,
-    /// `w5` id.
+    /// → `w0` limit, `w1` bought (with descendants), `w2` in limbo (with descendants), `w3`
+    /// high-water, `w4` child banks, `w5` id.
     pub const USAGE: u64 = 4;
-    /// `w1` kind → `w0` objects of this kind that the bank itself holds.
+    /// `w1` kind → `w0` objects of this kind that the bank itself holds; records of its child banks
+    /// are not among its pages.
     pub const USAGE_OF_KIND: u64 = 5;
-    /// `w1` rights → `c0` a capability with these and no more.
+    /// `w1` rights → `c0` a capability with these and no more. `EPERM`: rights that the invoked
+    /// capability lacks.
     pub const RESTRICT: u64 = 6;
     /// Destroys the bank, its descendants and everything they sold. `c0` optional `Notify`:
-    /// signalled when all is void; then the call answers at once. Otherwise it answers `MORE` after
-    /// each step until all is void; invoking again goes on. Needs `DESTROY`. From the first step
-    /// on every other method but `USAGE` answers `VOID` on the bank and its descendants.
+    /// signalled when all is void; then the call answers success at once, without a step. Otherwise
+    /// it answers `MORE` after each step until all is void; invoking again goes on, and `VOID` then
+    /// says that somebody else finished it. What nobody drives, spacebank finishes by itself. Needs
+    /// `DESTROY`. From the first step on every other method but `USAGE` answers `VOID` on the bank
+    /// and its descendants. `EPERM`: the prime bank. `EMFILE`: no room for the `Notify` (nothing was
+    /// done).
     pub const DESTROY: u64 = 7;
     /// Ends the bank and gives its storage and children to its parent. Needs `REMOVE`. `EPERM` on an
-    /// opaque bank. `MORE`.
+    /// opaque bank, and on the prime bank. `MORE`, with the meaning that it has in `DESTROY`. From
+    /// the first step on every other method but `USAGE` and `DESTROY` answers `VOID` on the bank; its
+    /// descendants don't notice.
     pub const REMOVE: u64 = 8;
     /// `w1` cursor (0 to begin), → `w0` next cursor (0 at the end), `w1` kind; `c0` a capability with
     /// all rights to one object that this bank itself sold. Needs `INSPECT`. `EPERM` on an opaque
-    /// bank.
+    /// bank. `ENOENT`: it holds nothing. `ESTALE`: what the cursor stood at was sold back; begin
+    /// again. Records of banks, and what the kernel made before spacebank ran, are not shown.
     pub const INSPECT: u64 = 9;
     /// `w1` new limit. Needs `LIMIT`. Lower than what is bought is allowed: nothing can be bought
-    /// until enough is sold.
+    /// until enough is sold. `EPERM`: the prime bank.
     pub const SET_LIMIT: u64 = 10;
 
-    /// On the verifier: `c0` a capability → `w0` 1 if it is a genuine bank, `w1` 1 if opaque, `w2` id.
+    /// On the verifier: `c0` a capability → `w0` 1 if it is a genuine bank, `w1` 1 if opaque, `w2` id;
+    /// zeros for anything else, and for a bank that is being destroyed or removed.
     pub const VERIFY: u64 = 1;
 }
 
@@ -84,7 +95,8 @@ pub struct Usage {
     pub limit: u64,
     /// Objects that it and its descendants hold, live, records of banks among them.
     pub bought: u64,
-    /// Objects of its and of destroyed descendants in limbo, still charged.
+    /// Objects in limbo that it and its descendants are charged for: their own, and those of
+    /// destroyed descendants.
     pub limbo: u64,
     /// Most that bought + limbo ever was.
     pub high_water: u64,
@@ -197,14 +209,23 @@ impl Cap<Bank> {
         sys.call(self.address(), &message).ok().map(|_| ())
     }
 
+    /// Invokes an ending method until it is done. `VOID` is success after `MORE`: somebody else, or
+    /// spacebank itself, took the last step.
+    fn end(self, sys: &impl Sys, method: u64) -> Result<(), Error> {
+        let step = || sys.call(self.address(), &Message::new(&[method])).more();
+        let (mut more, _) = step()?;
+        while more {
+            more = match step() {
+                Err(Error::VOID) => false,
+                answer => answer?.0,
+            };
+        }
+        Ok(())
+    }
+
     /// Destroys the bank; returns when everything it sold is void.
     pub fn destroy(self, sys: &impl Sys) -> Result<(), Error> {
-        while sys
-            .call(self.address(), &Message::new(&[method::DESTROY]))
-            .more()?
-            .0
-        {}
-        Ok(())
+        self.end(sys, method::DESTROY)
     }
 
     /// Begins to destroy the bank and returns at once; `done` is signalled when everything is void.
@@ -216,12 +237,7 @@ impl Cap<Bank> {
 
     /// Gives everything to the parent.
     pub fn remove(self, sys: &impl Sys) -> Result<(), Error> {
-        while sys
-            .call(self.address(), &Message::new(&[method::REMOVE]))
-            .more()?
-            .0
-        {}
-        Ok(())
+        self.end(sys, method::REMOVE)
     }
 
     /// Takes one step through what the bank sold: the next cursor (0 at the end) and the kind.

@@ -1,0 +1,12 @@
+//! spacebank on a fake kernel.
+
+mod fake;
+mod world;
+
+mod end;
+mod hostile;
+mod limbo;
+mod pitfalls;
+mod serve;
+mod trade;
+mod tree;
