@@ -1,0 +1,36 @@
+//! What the stack tells its visitors and does not know itself.
+
+/// Totals of the user's bank, in objects of one page.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BankTotals {
+    /// Most that it may hold.
+    pub limit: u64,
+    /// What it holds.
+    pub bought: u64,
+    /// What was rescinded and still waits for a device.
+    pub limbo: u64,
+    /// Most that it ever held.
+    pub high_water: u64,
+    /// Child banks.
+    pub children: u64,
+}
+
+/// Where the page's figures come from.
+pub trait Facts {
+    /// The user's bank; `None` where it doesn't answer.
+    fn bank(&self) -> Option<BankTotals>;
+
+    /// The driver's counters of the session, by name.
+    fn session(&self, visit: &mut dyn FnMut(&'static str, u64));
+}
+
+/// No figures.
+pub struct NoFacts;
+
+impl Facts for NoFacts {
+    fn bank(&self) -> Option<BankTotals> {
+        None
+    }
+
+    fn session(&self, _visit: &mut dyn FnMut(&'static str, u64)) {}
+}

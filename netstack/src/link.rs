@@ -1,0 +1,38 @@
+//! The stack's view of its ethernet port.
+
+/// An ethernet port: received frames to look at, buffers to send from.
+///
+/// In the process it is a session with the driver; in tests a wire in memory. Frames are whole
+/// ethernet frames without check sequence, contiguous.
+pub trait Link {
+    /// Largest IP packet that it carries, in bytes (frames are 14 longer). At least 1280.
+    fn mtu(&self) -> usize;
+
+    /// The frame received longest ago: the same one until [`Link::release`]. The memory is another
+    /// party's, so the stack copies each byte out once and looks at the copy.
+    fn receive(&mut self) -> Option<&[u8]>;
+
+    /// Gives the frame back that [`Link::receive`] showed.
+    fn release(&mut self);
+
+    /// How many frames can be sent now.
+    fn room(&mut self) -> usize;
+
+    /// The buffer of the next frame to send: `length` bytes, contents undefined. Asked for again
+    /// before [`Link::send`], it is the same buffer. `None` where there is no room, or the link
+    /// doesn't carry frames of that length.
+    fn buffer(&mut self, length: usize) -> Option<&mut [u8]>;
+
+    /// Sends the first `length` bytes of the buffer that [`Link::buffer`] gave out.
+    fn send(&mut self, length: usize);
+
+    /// Everything that is to be sent for now was sent: the other end may be woken.
+    fn flush(&mut self);
+
+    /// Asks for frames to this group address to be received, or no longer.
+    fn subscribe(&mut self, group: [u8; 6], wanted: bool);
+
+    /// Asks to be notified when a frame arrives and, if `room`, when something can be sent again.
+    /// Returns whether that is already so: then there is nothing to wait for.
+    fn arm(&mut self, room: bool) -> bool;
+}

@@ -1,0 +1,508 @@
+//! The host on its link: sending packets to where they belong.
+//!
+//! Everything that is sent passes here: routes, neighbours, ethernet headers, checksums and the
+//! cutting of datagrams that are longer than the link carries. What waits for a neighbour waits
+//! here, too.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::net::IpAddr;
+
+use smoltcp::time::{Duration, Instant};
+
+use crate::address::{Addresses, group_mac};
+use crate::checksum::Sum;
+use crate::counters::Counters;
+use crate::hash::Seed;
+use crate::link::Link;
+use crate::mld::Reports;
+use crate::neighbor::{Answer, Neighbors, Question};
+use crate::packet::{
+    BROADCAST, ETHERNET, IPV4, IPV6, Mac, TYPE_IPV4, TYPE_IPV6, field, field16, protocol,
+};
+use crate::slaac::Discovery;
+
+/// Hop limit of what we send to beyond the link.
+pub const HOP_LIMIT: u8 = 64;
+/// Answers that come out of nothing that the peer established (errors, resets, replies to groups) a
+/// second, so that nobody can use us to bury somebody.
+const ANSWERS_PER_SECOND: u32 = 200;
+/// How many of them at once.
+const ANSWERS_AT_ONCE: u32 = 100;
+
+/// The host's state that all protocols share.
+pub struct Node<L> {
+    /// The port.
+    pub link: L,
+    /// Our station.
+    pub mac: Mac,
+    /// The time of this poll.
+    pub now: Instant,
+    /// Our addresses and routes.
+    pub addresses: Addresses,
+    /// Our neighbours.
+    pub neighbors: Neighbors,
+    /// What was counted.
+    pub counters: Counters,
+    /// Largest IP packet: what the link carries, or what a router said if that is less.
+    pub mtu: usize,
+    /// When our IPv4 address was last defended.
+    pub(crate) defended: Instant,
+    /// Whether IPv6 is spoken at all.
+    pub(crate) ipv6_spoken: bool,
+    /// Whether the default router was given, not found.
+    pub(crate) fixed_router: bool,
+    /// Router discovery.
+    pub(crate) discovery: Discovery,
+    /// Multicast listener reports.
+    pub(crate) reports: Reports,
+    random: Box<dyn FnMut() -> u64>,
+    answers: Bucket,
+    /// Tells the datagrams apart that we cut into pieces.
+    identification: u32,
+    /// Where packets are written for which there is no room.
+    nowhere: Vec<u8>,
+}
+
+/// Whose work it is to sum what is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Check {
+    /// The checksum is there already.
+    Done,
+    /// It goes to this place of the payload, and covers a pseudo-header.
+    Pseudo(usize),
+    /// It goes to this place of the payload, and covers only that.
+    Plain(usize),
+}
+
+/// What the caller of [`Node::send`] says of a packet.
+#[derive(Clone, Copy, Debug)]
+pub struct Header {
+    /// From.
+    pub source: IpAddr,
+    /// To.
+    pub destination: IpAddr,
+    /// What the payload is.
+    pub protocol: u8,
+    /// Hops it may take.
+    pub hop_limit: u8,
+}
+
+/// Where a packet goes.
+enum Path {
+    Station(Mac),
+    /// Straight to a station that may have moved: ask it.
+    Doubtful(Mac, IpAddr),
+    /// It waits; ask everybody, unless somebody was asked.
+    Waits(IpAddr, bool),
+    Nowhere,
+}
+
+impl<L: Link> Node<L> {
+    /// A host without addresses.
+    pub fn new(link: L, mac: Mac, mut random: Box<dyn FnMut() -> u64>, now: Instant) -> Node<L> {
+        let mtu = link.mtu().clamp(1280, 65_535);
+        Node {
+            mac,
+            now,
+            addresses: Addresses::new(),
+            neighbors: Neighbors::new(Seed::from(random())),
+            counters: Counters::default(),
+            mtu,
+            defended: now - crate::arp::DEFEND_INTERVAL,
+            ipv6_spoken: false,
+            fixed_router: false,
+            discovery: Discovery::default(),
+            reports: Reports::default(),
+            answers: Bucket::new(now),
+            identification: random() as u32,
+            nowhere: alloc::vec![0; mtu + ETHERNET],
+            random,
+            link,
+        }
+    }
+
+    /// A number that nobody can guess.
+    pub fn random(&mut self) -> u64 {
+        (self.random)()
+    }
+
+    /// A time that nobody can guess, up to a bound.
+    pub fn random_delay(&mut self, most: Duration) -> Duration {
+        Duration::from_micros(self.random() % most.total_micros().max(1))
+    }
+
+    /// Whether one more unprovoked answer may be sent now.
+    pub fn may_answer(&mut self) -> bool {
+        self.answers.take(self.now)
+    }
+
+    /// Sends a packet of `length` bytes that `fill` writes whole but for its checksums: smoltcp's
+    /// TCP segments.
+    pub fn transmit<R>(&mut self, length: usize, fill: impl FnOnce(&mut [u8]) -> R) -> R {
+        let Some(frame) = self.link.buffer(ETHERNET + length) else {
+            self.counters.unsent += 1;
+            // Never longer than the MTU that smoltcp was told.
+            self.nowhere.resize(length.max(self.nowhere.len()), 0);
+            return fill(&mut self.nowhere[..length]);
+        };
+        let packet = &mut frame[ETHERNET..];
+        let result = fill(packet);
+        let destination = seal(packet);
+        self.dispatch(destination, length);
+        result
+    }
+
+    /// Sends a packet whose payload of `length` bytes `fill` writes; in pieces if it is too long for
+    /// one.
+    pub fn send(
+        &mut self,
+        header: Header,
+        length: usize,
+        check: Check,
+        fill: impl FnOnce(&mut [u8]),
+    ) {
+        let start = start(&header);
+        if start + length > self.mtu {
+            return self.send_pieces(header, length, check, fill);
+        }
+        let Some(frame) = self.link.buffer(ETHERNET + start + length) else {
+            self.counters.unsent += 1;
+            return;
+        };
+        let packet = &mut frame[ETHERNET..];
+        write_header(packet, &header, length, [0, 0, 0x40, 0]);
+        let payload = &mut packet[start..];
+        fill(payload);
+        finish_payload(payload, &header, check);
+        self.dispatch(Some(header.destination), start + length);
+    }
+
+    fn send_pieces(
+        &mut self,
+        header: Header,
+        length: usize,
+        check: Check,
+        fill: impl FnOnce(&mut [u8]),
+    ) {
+        let extension = if header.destination.is_ipv6() { 8 } else { 0 };
+        let start = start(&header) + extension;
+        // Each piece but the last is a multiple of eight long.
+        let most = (self.mtu - start) & !7;
+        let mut payload = Vec::new();
+        let pieces = length.div_ceil(most);
+        if length + start > 65_535
+            || self.link.room() < pieces
+            || payload.try_reserve_exact(length).is_err()
+        {
+            self.counters.unsent += 1;
+            return;
+        }
+        payload.resize(length, 0);
+        fill(&mut payload);
+        finish_payload(&mut payload, &header, check);
+        self.identification = self.identification.wrapping_add(1);
+        let id = self.identification.to_be_bytes();
+        for (n, piece) in payload.chunks(most).enumerate() {
+            let (offset, more) = (n * most, (n + 1) * most < length);
+            let Some(frame) = self.link.buffer(ETHERNET + start + piece.len()) else {
+                self.counters.unsent += 1;
+                return;
+            };
+            let packet = &mut frame[ETHERNET..];
+            if extension == 0 {
+                let place = (offset / 8) as u16 | if more { 0x2000 } else { 0 };
+                let [high, low] = place.to_be_bytes();
+                write_header(packet, &header, piece.len(), [id[2], id[3], high, low]);
+            } else {
+                let whole = Header {
+                    protocol: 44,
+                    ..header
+                };
+                write_header(packet, &whole, piece.len() + extension, [0; 4]);
+                let [high, low] = (offset as u16 | u16::from(more)).to_be_bytes();
+                let fragment = [header.protocol, 0, high, low, id[0], id[1], id[2], id[3]];
+                packet[start - extension..start].copy_from_slice(&fragment);
+            }
+            packet[start..].copy_from_slice(piece);
+            self.dispatch(Some(header.destination), start + piece.len());
+        }
+    }
+
+    /// Sends the packet of `length` bytes that lies in the link's buffer.
+    fn dispatch(&mut self, destination: Option<IpAddr>, length: usize) {
+        let path = destination.map_or(Path::Nowhere, |to| self.path(to));
+        let kind = match destination {
+            Some(IpAddr::V6(_)) => TYPE_IPV6,
+            _ => TYPE_IPV4,
+        };
+        match path {
+            Path::Station(mac) => self.send_frame(mac, kind, length),
+            Path::Doubtful(mac, hop) => {
+                self.send_frame(mac, kind, length);
+                self.ask(Question {
+                    address: hop,
+                    station: Some(mac),
+                });
+            }
+            Path::Waits(hop, ask) => {
+                let frame = self.link.buffer(ETHERNET + length);
+                if !frame.is_some_and(|frame| self.neighbors.wait(hop, frame)) {
+                    self.counters.unsent += 1;
+                }
+                if ask {
+                    self.ask(Question {
+                        address: hop,
+                        station: None,
+                    });
+                }
+            }
+            Path::Nowhere => self.counters.unsent += 1,
+        }
+    }
+
+    #[inline]
+    fn path(&mut self, destination: IpAddr) -> Path {
+        if destination.is_multicast() {
+            return Path::Station(group_mac(destination));
+        }
+        if let IpAddr::V4(address) = destination
+            && (address.is_broadcast()
+                || self
+                    .addresses
+                    .ipv4
+                    .is_some_and(|own| own.is_broadcast(address)))
+        {
+            return Path::Station(BROADCAST);
+        }
+        let neighbors = &self.neighbors;
+        let hop = self
+            .addresses
+            .next_hop(destination, |router| neighbors.is_known(router.into()));
+        let Some(hop) = hop else {
+            return Path::Nowhere;
+        };
+        match self.neighbors.resolve(hop, self.now) {
+            Answer::Known(mac) => Path::Station(mac),
+            Answer::Doubtful(mac) => Path::Doubtful(mac, hop),
+            Answer::Unknown => Path::Waits(hop, true),
+            Answer::Asked => Path::Waits(hop, false),
+        }
+    }
+
+    /// Sends the payload of `length` bytes that lies in the link's buffer behind the place of its
+    /// ethernet header.
+    pub fn send_frame(&mut self, to: Mac, kind: [u8; 2], length: usize) {
+        let Some(frame) = self.link.buffer(ETHERNET + length) else {
+            self.counters.unsent += 1;
+            return;
+        };
+        frame[..6].copy_from_slice(&to);
+        frame[6..12].copy_from_slice(&self.mac);
+        frame[12..ETHERNET].copy_from_slice(&kind);
+        self.link.send(ETHERNET + length);
+        self.counters.frames_out += 1;
+        self.counters.bytes_out += (ETHERNET + length) as u64;
+    }
+
+    /// Sends a whole frame as it is but for its source.
+    pub fn send_raw<R>(&mut self, length: usize, fill: impl FnOnce(&mut [u8]) -> R) -> R {
+        let Some(frame) = self.link.buffer(length) else {
+            self.counters.unsent += 1;
+            self.nowhere.resize(length.max(self.nowhere.len()), 0);
+            return fill(&mut self.nowhere[..length]);
+        };
+        let result = fill(frame);
+        frame[6..12].copy_from_slice(&self.mac);
+        self.link.send(length);
+        self.counters.frames_out += 1;
+        self.counters.bytes_out += length as u64;
+        result
+    }
+
+    /// Asks who has an address.
+    pub fn ask(&mut self, question: Question) {
+        match question.address {
+            IpAddr::V4(address) => self.ask_arp(address, question.station),
+            IpAddr::V6(address) => self.ask_ndp(address, question.station),
+        }
+    }
+
+    /// A neighbour answered: what waited for it goes out.
+    pub fn release(&mut self, waiting: Vec<Vec<u8>>, mac: Mac) {
+        for packet in waiting {
+            let kind = match packet.get(ETHERNET).map(|byte| byte >> 4) {
+                Some(6) => TYPE_IPV6,
+                _ => TYPE_IPV4,
+            };
+            let length = packet.len() - ETHERNET;
+            match self.link.buffer(packet.len()) {
+                Some(frame) => frame.copy_from_slice(&packet),
+                None => {
+                    self.counters.unsent += 1;
+                    continue;
+                }
+            }
+            self.send_frame(mac, kind, length);
+        }
+    }
+
+    /// Asks again about neighbours that have not answered.
+    pub fn tend_neighbors(&mut self) {
+        while self.link.room() > 0 {
+            let (question, lost) = self.neighbors.question(self.now);
+            self.counters.unsent += lost;
+            match question {
+                Some(question) => self.ask(question),
+                None => break,
+            }
+        }
+    }
+}
+
+fn start(header: &Header) -> usize {
+    match header.destination {
+        IpAddr::V4(_) => IPV4,
+        IpAddr::V6(_) => IPV6,
+    }
+}
+
+/// Writes an IP header; `fragment` are IPv4's identification, flags and offset.
+fn write_header(packet: &mut [u8], header: &Header, length: usize, fragment: [u8; 4]) {
+    match (header.source, header.destination) {
+        (IpAddr::V4(source), IpAddr::V4(destination)) => {
+            let [high, low] = ((IPV4 + length) as u16).to_be_bytes();
+            let [a, b, c, d] = fragment;
+            let into = &mut packet[..IPV4];
+            into[..10].copy_from_slice(&[
+                0x45,
+                0,
+                high,
+                low,
+                a,
+                b,
+                c,
+                d,
+                header.hop_limit,
+                header.protocol,
+            ]);
+            into[10..12].copy_from_slice(&[0, 0]);
+            into[12..16].copy_from_slice(&source.octets());
+            into[16..20].copy_from_slice(&destination.octets());
+            let checksum = Sum::of(into).checksum();
+            into[10..12].copy_from_slice(&checksum);
+        }
+        (IpAddr::V6(source), IpAddr::V6(destination)) => {
+            let [high, low] = (length as u16).to_be_bytes();
+            let into = &mut packet[..IPV6];
+            into[..8].copy_from_slice(&[
+                0x60,
+                0,
+                0,
+                0,
+                high,
+                low,
+                header.protocol,
+                header.hop_limit,
+            ]);
+            into[8..24].copy_from_slice(&source.octets());
+            into[24..40].copy_from_slice(&destination.octets());
+        }
+        // Callers answer a packet or choose a source by the destination; a packet without version
+        // would be dropped by any receiver.
+        _ => packet[..IPV4].fill(0),
+    }
+}
+
+fn finish_payload(payload: &mut [u8], header: &Header, check: Check) {
+    let (at, pseudo) = match check {
+        Check::Done => return,
+        Check::Plain(at) => (at, Sum::ZERO),
+        Check::Pseudo(at) => (
+            at,
+            Sum::pseudo(
+                header.source,
+                header.destination,
+                header.protocol,
+                payload.len(),
+            ),
+        ),
+    };
+    payload[at..at + 2].copy_from_slice(&[0, 0]);
+    let checksum = pseudo.and(Sum::of(payload)).checksum_never_zero();
+    payload[at..at + 2].copy_from_slice(&checksum);
+}
+
+/// Fills the checksums of a TCP segment in its packet; answers where it goes.
+fn seal(packet: &mut [u8]) -> Option<IpAddr> {
+    let (source, destination, start) = match packet.first()? >> 4 {
+        4 if packet.len() >= IPV4 => {
+            let start = usize::from(packet[0] & 0xf) * 4;
+            packet[10..12].copy_from_slice(&[0, 0]);
+            let checksum = Sum::of(packet.get(..start)?).checksum();
+            packet[10..12].copy_from_slice(&checksum);
+            let addresses = (field::<4>(packet, 12), field::<4>(packet, 16));
+            (IpAddr::from(addresses.0), IpAddr::from(addresses.1), start)
+        }
+        6 if packet.len() >= IPV6 => {
+            let addresses = (field::<16>(packet, 8), field::<16>(packet, 24));
+            (IpAddr::from(addresses.0), IpAddr::from(addresses.1), IPV6)
+        }
+        _ => return None,
+    };
+    let segment = packet.get_mut(start..).filter(|s| s.len() >= 20)?;
+    segment[16..18].copy_from_slice(&[0, 0]);
+    let checksum = Sum::pseudo(source, destination, protocol::TCP, segment.len())
+        .and(Sum::of(segment))
+        .checksum();
+    segment[16..18].copy_from_slice(&checksum);
+    debug_assert_eq!(field16(segment, 16), u16::from_be_bytes(checksum).into());
+    Some(destination)
+}
+
+/// A token bucket.
+#[derive(Debug)]
+struct Bucket {
+    tokens: u32,
+    filled: Instant,
+}
+
+impl Bucket {
+    fn new(now: Instant) -> Bucket {
+        Bucket {
+            tokens: ANSWERS_AT_ONCE,
+            filled: now,
+        }
+    }
+
+    fn take(&mut self, now: Instant) -> bool {
+        let since = (now.total_micros() - self.filled.total_micros()).max(0) as u64;
+        let new = since.saturating_mul(ANSWERS_PER_SECOND.into()) / 1_000_000;
+        if new > 0 {
+            self.filled = now;
+            self.tokens = ANSWERS_AT_ONCE.min(self.tokens.saturating_add(new.min(1000) as u32));
+        }
+        match self.tokens.checked_sub(1) {
+            Some(left) => {
+                self.tokens = left;
+                true
+            }
+            None => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buckets_fill_with_time() {
+        let mut bucket = Bucket::new(Instant::ZERO);
+        let burst = (0..1000).filter(|_| bucket.take(Instant::ZERO)).count();
+        assert_eq!(burst, ANSWERS_AT_ONCE as usize);
+        let later = Instant::from_millis(100);
+        let more = (0..1000).filter(|_| bucket.take(later)).count();
+        assert_eq!(more, ANSWERS_PER_SECOND as usize / 10);
+    }
+}

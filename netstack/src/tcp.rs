@@ -1,0 +1,497 @@
+//! TCP: smoltcp's sockets behind a table of our own.
+//!
+//! smoltcp looks through all sockets of a set for each segment and each poll. Here each connection has
+//! a set of its own, found by its flow, and is looked at when a segment came for it or when its time
+//! has come: what one connection costs doesn't depend on how many there are.
+//!
+//! Nothing listens in smoltcp's sense. A segment that opens a connection is given a socket made to
+//! listen for it at that moment, within the service's limits and the memory set aside. Sockets and
+//! their buffers are used again.
+
+pub mod flow;
+pub mod port;
+pub mod timers;
+
+mod connection;
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
+use log::{debug, trace};
+use smoltcp::iface::{Interface, PollResult, SocketSet};
+use smoltcp::socket::tcp::State;
+use smoltcp::time::{Duration, Instant};
+use smoltcp::wire::{HardwareAddress, IpAddress, IpCidr};
+
+use crate::config::{Config, Limits};
+use crate::counters::Drop;
+use crate::facts::Facts;
+use crate::hash::Seed;
+use crate::link::Link;
+use crate::node::Node;
+use crate::packet::{Cast, Packet, field16};
+use crate::report::Report;
+use crate::service::{Kind, Next, Visit};
+use connection::Connection;
+use flow::{Flow, Flows};
+use port::Port;
+use timers::Timers;
+
+/// Segments that one connection may send before it is the next one's turn.
+const QUANTUM: usize = 32;
+/// Frames that are kept for answers when connections send.
+pub const RESERVE: usize = 4;
+/// Bytes that go from a receive buffer to a send buffer at once.
+const SCRATCH: usize = 8 * 1024;
+/// A connection younger than this, or idle for less, doesn't give way to a new one.
+const GRACE: Duration = Duration::from_secs(1);
+/// Looking for one that gives way goes through them all; how often, when there is none.
+const SEARCH_INTERVAL: Duration = Duration::from_millis(20);
+
+const FIN: u8 = 1;
+const SYN: u8 = 2;
+const RST: u8 = 4;
+const ACK: u8 = 16;
+
+/// Why a connection wasn't accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Refusal {
+    /// As many as are allowed are there, and busy. The peer will try again.
+    Full,
+    /// There is no memory for one more.
+    NoMemory,
+}
+
+/// All connections.
+pub struct Tcp {
+    interface: Interface,
+    /// The state of the addresses that the interface knows.
+    generation: u32,
+    connections: Vec<Connection>,
+    flows: Flows,
+    timers: Timers,
+    ready: VecDeque<u16>,
+    /// Connections that nobody uses, with their buffers, by kind.
+    free: [Vec<u16>; 4],
+    /// Places of connections without buffers.
+    hollow: Vec<u16>,
+    /// Connections in use, by kind.
+    live: [u16; 4],
+    /// Most of them.
+    most: [u16; 4],
+    limits: Limits,
+    /// Bytes of buffers.
+    memory: usize,
+    scratch: Vec<u8>,
+    /// No search for a connection that gives way before this.
+    search: Instant,
+    /// Whether somebody would have sent, but there was no room.
+    pub blocked: bool,
+    /// A set with nothing in it, for segments that belong nowhere.
+    nobody: SocketSet<'static>,
+}
+
+/// What the table needs besides the node.
+pub struct Outside<'a> {
+    /// What the stack was told.
+    pub config: &'a Config,
+    /// What others counted.
+    pub facts: &'a dyn Facts,
+    /// Name servers that DHCP told.
+    pub dns: &'a [core::net::Ipv4Addr],
+    /// When the stack started.
+    pub started: Instant,
+}
+
+impl Tcp {
+    /// No connections yet, and tables for all that may come.
+    pub fn new<L: Link>(config: &Config, node: &mut Node<L>) -> Tcp {
+        let most = Kind::ALL.map(|kind| kind.connections(config));
+        let all = most.iter().sum();
+        let seed = Seed::from(node.random());
+        Tcp {
+            interface: interface(node),
+            generation: node.addresses.generation,
+            connections: Vec::with_capacity(usize::from(all)),
+            flows: Flows::new(all, seed),
+            timers: Timers::new(all),
+            ready: VecDeque::with_capacity(usize::from(all)),
+            free: most.map(|most| Vec::with_capacity(most.into())),
+            hollow: Vec::with_capacity(usize::from(all)),
+            live: [0; 4],
+            most,
+            limits: config.limits,
+            memory: 0,
+            scratch: alloc::vec![0; SCRATCH],
+            search: node.now,
+            blocked: false,
+            nobody: SocketSet::new(Vec::new()),
+        }
+    }
+
+    /// Connections in use, in the order of [`Kind::ALL`].
+    pub fn live(&self) -> [u16; 4] {
+        self.live
+    }
+
+    /// Bytes of all connections' buffers.
+    pub fn memory(&self) -> usize {
+        self.memory
+    }
+
+    /// When a connection wants to be looked at.
+    pub fn due(&self) -> Option<Instant> {
+        self.timers.next()
+    }
+
+    /// Whether connections want to be looked at now.
+    pub fn is_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
+    /// Handles a segment. `whole` is the packet from its IP header on, in one piece and without
+    /// extension headers.
+    pub fn segment<L: Link>(
+        &mut self,
+        node: &mut Node<L>,
+        config: &Config,
+        packet: &Packet,
+        whole: &[u8],
+    ) -> Result<(), Drop> {
+        let segment = &whole[packet.start..];
+        if segment.len() < 20 {
+            return Err(Drop::Runt);
+        }
+        if !packet.is_intact(segment.len()) {
+            return Err(Drop::Checksum);
+        }
+        // TCP is spoken between two stations only (RFC 1122 section 4.2.3.10).
+        if packet.cast != Cast::Us
+            || !node.addresses.is_ours(packet.destination)
+            || !node.addresses.is_sender(packet.source)
+        {
+            return Err(Drop::BadSource);
+        }
+        let flow = Flow {
+            local: packet.destination,
+            local_port: field16(segment, 2) as u16,
+            remote: packet.source,
+            remote_port: field16(segment, 0) as u16,
+        };
+        let flags = segment[13] & (FIN | SYN | RST | ACK);
+        if let Some(n) = self.flows.find(&flow) {
+            let over = matches!(
+                self.connections[usize::from(n)].socket().state(),
+                State::TimeWait | State::Closed
+            );
+            if flags != SYN || !over {
+                self.feed(node, n, whole);
+                return Ok(());
+            }
+            // The peer uses its port again (RFC 9293 section 3.6.1).
+            self.release(n);
+        }
+        let kind = Kind::at(flow.local_port, config.services);
+        let Some(kind) = kind.filter(|_| flags == SYN && flow.remote_port != 0) else {
+            return self.reset(node, flags, whole, Drop::NoService);
+        };
+        match self.accept(node, kind) {
+            Ok(n) => {
+                self.flows.insert(n, flow);
+                node.counters.accepted += 1;
+                self.feed(node, n, whole);
+                if self.connections[usize::from(n)].socket().is_listening() {
+                    // smoltcp didn't like it.
+                    self.release(n);
+                    return Err(Drop::Malformed);
+                }
+                Ok(())
+            }
+            Err(refusal) => {
+                node.counters.refused += 1;
+                debug!("{}:{} refused: {refusal:?}", flow.remote, flow.remote_port);
+                match refusal {
+                    Refusal::Full => Err(Drop::NoRoom),
+                    Refusal::NoMemory => self.reset(node, flags, whole, Drop::NoRoom),
+                }
+            }
+        }
+    }
+
+    /// Answers a segment that belongs nowhere.
+    fn reset<L: Link>(
+        &mut self,
+        node: &mut Node<L>,
+        flags: u8,
+        whole: &[u8],
+        why: Drop,
+    ) -> Result<(), Drop> {
+        if flags & RST != 0 {
+            return Err(why);
+        }
+        if !node.may_answer() {
+            return Err(Drop::RateLimited);
+        }
+        self.sync(node);
+        let now = node.now;
+        let mut port = Port {
+            packet: Some(whole),
+            node,
+        };
+        self.interface
+            .poll_ingress_single(now, &mut port, &mut self.nobody);
+        Err(why)
+    }
+
+    fn feed<L: Link>(&mut self, node: &mut Node<L>, n: u16, whole: &[u8]) {
+        self.sync(node);
+        let now = node.now;
+        let mut port = Port {
+            packet: Some(whole),
+            node,
+        };
+        let connection = &mut self.connections[usize::from(n)];
+        self.interface
+            .poll_ingress_single(now, &mut port, &mut connection.sockets);
+        self.wake(n);
+    }
+
+    fn wake(&mut self, n: u16) {
+        let connection = &mut self.connections[usize::from(n)];
+        if !connection.queued {
+            connection.queued = true;
+            self.ready.push_back(n);
+        }
+    }
+
+    /// Tells smoltcp of addresses that came or went.
+    fn sync<L: Link>(&mut self, node: &mut Node<L>) {
+        if self.generation == node.addresses.generation {
+            return;
+        }
+        self.interface = interface(node);
+        self.generation = node.addresses.generation;
+        // Connections of addresses that went end when they are looked at.
+        for n in 0..self.connections.len() as u16 {
+            if self.connections[usize::from(n)].live {
+                self.wake(n);
+            }
+        }
+    }
+
+    /// A connection that listens.
+    fn accept<L: Link>(&mut self, node: &mut Node<L>, kind: Kind) -> Result<u16, Refusal> {
+        let n = self.obtain(kind, node.now)?;
+        // smoltcp's sequence numbers come out of a generator that one can compute backwards; with a
+        // seed of its own for each connection there is nothing to compute.
+        self.interface = interface(node);
+        self.generation = node.addresses.generation;
+        let connection = &mut self.connections[usize::from(n)];
+        connection.begin(node.now, &self.limits);
+        self.live[kind as usize] += 1;
+        Ok(n)
+    }
+
+    fn obtain(&mut self, kind: Kind, now: Instant) -> Result<u16, Refusal> {
+        if self.live[kind as usize] >= self.most[kind as usize] {
+            let victim = self.find_victim(kind, now).ok_or(Refusal::Full)?;
+            self.release(victim);
+        }
+        if let Some(n) = self.free[kind as usize].pop() {
+            return Ok(n);
+        }
+        let size = Connection::size(kind, &self.limits);
+        while self.memory + size > self.limits.memory as usize {
+            // Buffers that another service doesn't use now, or else a connection that can go.
+            if !self.hollow_one() {
+                let victim = self.find_victim(kind, now).ok_or(Refusal::NoMemory)?;
+                self.release(victim);
+                return self.free[kind as usize].pop().ok_or(Refusal::NoMemory);
+            }
+        }
+        let connection = Connection::new(kind, &self.limits).ok_or(Refusal::NoMemory)?;
+        self.memory += size;
+        match self.hollow.pop() {
+            Some(n) => {
+                let place = &mut self.connections[usize::from(n)];
+                // It may still stand in the queue.
+                let queued = place.queued;
+                *place = connection;
+                place.queued = queued;
+                Ok(n)
+            }
+            None => {
+                self.connections.push(connection);
+                Ok((self.connections.len() - 1) as u16)
+            }
+        }
+    }
+
+    /// Gives up the buffers of a connection that nobody uses; whether there was one.
+    fn hollow_one(&mut self) -> bool {
+        let Some(n) = self.free.iter_mut().find_map(Vec::pop) else {
+            return false;
+        };
+        let connection = &mut self.connections[usize::from(n)];
+        connection.hollow();
+        self.memory -= Connection::size(connection.kind, &self.limits);
+        self.hollow.push(n);
+        true
+    }
+
+    /// The connection that should give way to a new one of its kind: one that is over, then one that
+    /// never came about, then one that waits for nothing in particular; the longest first.
+    fn find_victim(&mut self, kind: Kind, now: Instant) -> Option<u16> {
+        if now < self.search {
+            return None;
+        }
+        let candidates = self
+            .connections
+            .iter()
+            .enumerate()
+            .filter_map(|(n, other)| {
+                let rank = (other.live && other.kind == kind)
+                    .then(|| other.expendable(now, GRACE))
+                    .flatten()?;
+                Some((rank, n as u16))
+            });
+        let victim = candidates.max().map(|(_, n)| n);
+        if victim.is_none() {
+            self.search = now + SEARCH_INTERVAL;
+        }
+        victim
+    }
+
+    /// A connection is over: others may use it.
+    fn release(&mut self, n: u16) {
+        let connection = &mut self.connections[usize::from(n)];
+        if !connection.live {
+            return;
+        }
+        connection.end();
+        let kind = connection.kind as usize;
+        self.flows.remove(n);
+        self.timers.set(n, None);
+        self.live[kind] -= 1;
+        self.free[kind].push(n);
+    }
+
+    /// Lets connections work whose time has come or for which segments came, as long as there is room.
+    /// Each of them at most once.
+    pub fn run<L: Link>(&mut self, node: &mut Node<L>, outside: &Outside) {
+        self.sync(node);
+        while let Some(n) = self.timers.due(node.now) {
+            self.wake(n);
+        }
+        self.blocked = false;
+        for _ in 0..self.ready.len() {
+            if node.link.room() <= RESERVE {
+                self.blocked = true;
+                break;
+            }
+            let Some(n) = self.ready.pop_front() else {
+                break;
+            };
+            self.connections[usize::from(n)].queued = false;
+            if self.connections[usize::from(n)].live {
+                self.look(node, outside, n);
+            }
+        }
+    }
+
+    fn look<L: Link>(&mut self, node: &mut Node<L>, outside: &Outside, n: u16) {
+        let now = node.now;
+        let connection = &mut self.connections[usize::from(n)];
+        let mut visit = Visit {
+            report: Report {
+                config: outside.config,
+                addresses: &node.addresses,
+                counters: &node.counters,
+                facts: outside.facts,
+                dns: outside.dns,
+                connections: self.live,
+                now,
+                started: outside.started,
+            },
+            scratch: &mut self.scratch,
+            requests: 0,
+        };
+        let next = connection.run(&mut visit);
+        node.counters.requests += visit.requests;
+        let patience = connection.patience(next, &self.limits);
+        let expired = patience.is_some_and(|until| until <= now);
+        if expired {
+            node.counters.expired += 1;
+            if let Some(flow) = self.flows.get(n) {
+                debug!(
+                    "{}:{} does not go on: {} connection dropped",
+                    flow.remote,
+                    flow.remote_port,
+                    connection.kind.name()
+                );
+            }
+        }
+        if expired || next == Next::Abort {
+            connection.socket_mut().abort();
+        }
+        let more = self.egress(node, n);
+        let connection = &mut self.connections[usize::from(n)];
+        if connection.is_over() {
+            trace!("connection {n} is over");
+            self.release(n);
+            return;
+        }
+        if more {
+            self.wake(n);
+            return;
+        }
+        let due = self.interface.poll_at(now, &connection.sockets);
+        // smoltcp may say "now" of something that it can't do now; once it was asked, soon will do.
+        let due = due.map(|at| at.max(now + Duration::from_millis(1)));
+        self.timers.set(n, due.into_iter().chain(patience).min());
+    }
+
+    /// Sends what a connection has; whether there may be more.
+    fn egress<L: Link>(&mut self, node: &mut Node<L>, n: u16) -> bool {
+        let now = node.now;
+        let connection = &mut self.connections[usize::from(n)];
+        for _ in 0..QUANTUM {
+            if node.link.room() <= RESERVE {
+                self.blocked = true;
+                return true;
+            }
+            let mut port = Port { packet: None, node };
+            let sent = self
+                .interface
+                .poll_egress(now, &mut port, &mut connection.sockets);
+            if sent == PollResult::None {
+                return false;
+            }
+        }
+        true
+    }
+}
+
+/// smoltcp's side of the node: its addresses, and randomness of its own.
+fn interface<L: Link>(node: &mut Node<L>) -> Interface {
+    let mut config = smoltcp::iface::Config::new(HardwareAddress::Ip);
+    config.random_seed = node.random();
+    let now = node.now;
+    let mut port = Port {
+        packet: None,
+        node: &mut *node,
+    };
+    let mut interface = Interface::new(config, &mut port, now);
+    interface.update_ip_addrs(|into| {
+        if let Some(own) = node.addresses.ipv4 {
+            let cidr = IpCidr::new(IpAddress::Ipv4(own.address), own.length);
+            // There is room for eight.
+            let _ = into.push(cidr);
+        }
+        for own in node.addresses.assigned() {
+            let cidr = IpCidr::new(IpAddress::Ipv6(own.address), 64);
+            let _ = into.push(cidr);
+        }
+    });
+    interface
+}

@@ -1,0 +1,213 @@
+//! One connection: a socket in a set of its own, and what is done with it.
+
+use alloc::vec::Vec;
+
+use smoltcp::iface::{SocketHandle, SocketSet, SocketStorage};
+use smoltcp::socket::tcp::{CongestionControl, SocketBuffer, State};
+use smoltcp::time::{Duration, Instant};
+
+use crate::config::Limits;
+use crate::service::{Kind, Next, Session, Socket, Visit};
+
+/// How long an acknowledgement waits for company. A second full segment doesn't let it wait.
+const ACK_DELAY: Duration = Duration::from_millis(10);
+/// How often a silent peer is asked whether it is there, where silence is no offence.
+const KEEP_ALIVE: Duration = Duration::from_secs(20);
+/// Connections that may be silent may be so this many times longer.
+const PATIENT: u32 = 10;
+/// Bytes that count as progress while there are more to send.
+const STEP: u64 = 1024;
+
+/// A connection, or the place of one.
+pub struct Connection {
+    /// The set with the one socket.
+    pub sockets: SocketSet<'static>,
+    handle: SocketHandle,
+    /// The service.
+    pub kind: Kind,
+    session: Session,
+    /// Whether it is in use.
+    pub live: bool,
+    /// Whether it waits to be looked at.
+    pub queued: bool,
+    /// When it began.
+    opened: Instant,
+    /// When it last made progress, and how far it was then.
+    moved: Instant,
+    mark: u64,
+    /// Since when its peer owes something. Bytes that dribble in are no progress then.
+    hurried: Instant,
+    /// What it received and sent so far.
+    received: u64,
+    sent: u64,
+    next: Next,
+}
+
+impl Connection {
+    /// Bytes that one of a kind takes.
+    pub fn size(kind: Kind, limits: &Limits) -> usize {
+        let (receive, send) = kind.buffers(limits);
+        receive + send + Session::size(kind)
+    }
+
+    /// A connection that nobody uses; `None` where there is no memory for it.
+    pub fn new(kind: Kind, limits: &Limits) -> Option<Connection> {
+        let (receive, send) = kind.buffers(limits);
+        let socket = Socket::new(buffer(receive)?, buffer(send)?);
+        let mut storage = Vec::new();
+        storage.try_reserve_exact(1).ok()?;
+        storage.push(SocketStorage::EMPTY);
+        let mut sockets = SocketSet::new(storage);
+        let handle = sockets.add(socket);
+        Some(Connection {
+            sockets,
+            handle,
+            kind,
+            session: Session::new(kind)?,
+            live: false,
+            queued: false,
+            opened: Instant::ZERO,
+            moved: Instant::ZERO,
+            mark: 0,
+            hurried: Instant::ZERO,
+            received: 0,
+            sent: 0,
+            next: Next::Wait,
+        })
+    }
+
+    /// Gives the buffers up.
+    pub fn hollow(&mut self) {
+        let empty = || SocketBuffer::new(Vec::new());
+        let mut sockets = SocketSet::new(Vec::new());
+        self.handle = sockets.add(Socket::new(empty(), empty()));
+        self.sockets = sockets;
+        self.session = Session::Discard;
+    }
+
+    /// The socket.
+    pub fn socket(&self) -> &Socket {
+        self.sockets.get(self.handle)
+    }
+
+    /// The socket.
+    pub fn socket_mut(&mut self) -> &mut Socket {
+        self.sockets.get_mut(self.handle)
+    }
+
+    /// Listens for the one segment that opens it.
+    pub fn begin(&mut self, now: Instant, limits: &Limits) {
+        self.live = true;
+        (self.opened, self.moved, self.hurried) = (now, now, now);
+        (self.mark, self.received, self.sent) = (0, 0, 0);
+        self.next = Next::Hurry;
+        self.session.reset();
+        let idle = Duration::from_secs(limits.idle_seconds.into());
+        let kind = self.kind;
+        let socket = self.socket_mut();
+        socket.abort();
+        // The port isn't zero, and a closed socket may listen.
+        let listening = socket.listen(kind.port());
+        debug_assert!(listening.is_ok());
+        // What `listen` leaves of the connection before.
+        socket.set_congestion_control(CongestionControl::Reno);
+        socket.set_nagle_enabled(true);
+        socket.set_ack_delay(Some(ACK_DELAY));
+        let may_be_silent = kind != Kind::Http;
+        socket.set_timeout(Some(idle.max(KEEP_ALIVE * 3)));
+        socket.set_keep_alive(may_be_silent.then_some(KEEP_ALIVE));
+    }
+
+    /// Forgets the connection.
+    pub fn end(&mut self) {
+        self.live = false;
+        self.socket_mut().abort();
+    }
+
+    /// Whether nothing is left of it but the memory of it.
+    pub fn is_over(&self) -> bool {
+        let socket = self.socket();
+        match socket.state() {
+            // The reset has been sent, or none was owed.
+            State::Closed => socket.remote_endpoint().is_none(),
+            // A reset sent it back here; but it listened for one peer only.
+            State::Listen => true,
+            _ => false,
+        }
+    }
+
+    /// Lets the service do what it can.
+    pub fn run(&mut self, visit: &mut Visit) -> Next {
+        let Connection {
+            sockets,
+            handle,
+            session,
+            ..
+        } = self;
+        let socket: &mut Socket = sockets.get_mut(*handle);
+        let now = visit.report.now;
+        let (in_before, out_before) = (socket.recv_queue(), socket.send_queue());
+        let next = match socket.state() {
+            State::SynReceived => Next::Hurry,
+            State::TimeWait | State::Closed => Next::Wait,
+            _ => session.run(socket, visit),
+        };
+        // Nothing was received or acknowledged meanwhile: the differences are what the session did.
+        self.received += in_before.saturating_sub(socket.recv_queue()) as u64;
+        self.sent += socket.send_queue().saturating_sub(out_before) as u64;
+        let waiting = socket.send_queue() as u64;
+        let progress = self.received + self.sent.saturating_sub(waiting);
+        if progress >= self.mark + STEP || (progress > self.mark && waiting == 0) {
+            (self.mark, self.moved) = (progress, now);
+        }
+        if next != self.next || visit.requests > 0 {
+            // A new request or state of things has all its time.
+            (self.next, self.moved, self.hurried) = (next, now, now);
+        }
+        next
+    }
+
+    /// Until when it may go on like this without progress.
+    pub fn patience(&self, next: Next, limits: &Limits) -> Option<Instant> {
+        let idle = Duration::from_secs(limits.idle_seconds.into());
+        let head = Duration::from_secs(limits.head_seconds.into());
+        if self.socket().state() == State::TimeWait {
+            // smoltcp ends it.
+            return None;
+        }
+        match next {
+            Next::Abort => None,
+            Next::Hurry => Some(self.hurried + head),
+            Next::Wait if self.kind == Kind::Http => Some(self.moved + idle),
+            Next::Wait => Some(self.moved + idle * PATIENT),
+        }
+    }
+
+    /// How expendable it is: the class, and for how long it has been in it.
+    pub fn expendable(&self, now: Instant, grace: Duration) -> Option<(u8, Duration)> {
+        let since = |then: Instant| {
+            let micros = (now.total_micros() - then.total_micros()).max(0);
+            Duration::from_micros(micros as u64)
+        };
+        let class = match self.socket().state() {
+            State::TimeWait | State::Closed | State::Listen => (3, since(self.moved)),
+            State::SynReceived => (2, since(self.opened)),
+            _ => {
+                let socket = self.socket();
+                let idle = socket.send_queue() == 0 && socket.recv_queue() == 0;
+                if !idle || self.next != Next::Wait {
+                    return None;
+                }
+                (1, since(self.moved))
+            }
+        };
+        (class.0 == 3 || class.1 >= grace).then_some(class)
+    }
+}
+
+fn buffer(length: usize) -> Option<SocketBuffer<'static>> {
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(length).ok()?;
+    bytes.resize(length, 0);
+    Some(SocketBuffer::new(bytes))
+}
