@@ -28,10 +28,10 @@ const TOLD: usize = 20;
 /// to 55 previous), in use (56), owner gone and not yet told (57).
 #[derive(Clone, Copy)]
 #[repr(transparent)]
-struct Slot(u64);
+pub(crate) struct Slot(pub u64);
 
 impl Slot {
-    const EMPTY: Slot = Slot(0);
+    pub const EMPTY: Slot = Slot(0);
     const USED: u64 = 1 << 56;
     const ORPHAN: u64 = 1 << 57;
 
@@ -39,23 +39,23 @@ impl Slot {
         Slot(u64::from(frame.0) | Slot::USED)
     }
 
-    fn is_used(self) -> bool {
+    pub fn is_used(self) -> bool {
         self.0 & Slot::USED != 0
     }
 
-    fn is_orphan(self) -> bool {
+    pub fn is_orphan(self) -> bool {
         self.0 & Slot::ORPHAN != 0
     }
 
-    fn frame(self) -> Frame {
+    pub fn frame(self) -> Frame {
         Frame(self.0 as u32)
     }
 
-    fn next(self) -> u16 {
+    pub fn next(self) -> u16 {
         (self.0 >> 32) as u16 & 0xfff
     }
 
-    fn previous(self) -> u16 {
+    pub fn previous(self) -> u16 {
         (self.0 >> 44) as u16 & 0xfff
     }
 
@@ -75,13 +75,13 @@ impl Slot {
 
 /// An aperture's frame.
 #[repr(C)]
-struct Aperture([Cell<Slot>; APERTURE_SLOTS]);
+pub(crate) struct Aperture(pub [Cell<Slot>; APERTURE_SLOTS]);
 
 // SAFETY: 512 cells of one word; any pattern is a valid slot, and indices taken from one are masked.
 unsafe impl View for Aperture {}
 
 impl Aperture {
-    fn slot(&self, slot: u16) -> &Cell<Slot> {
+    pub fn slot(&self, slot: u16) -> &Cell<Slot> {
         &self.0[usize::from(slot) % APERTURE_SLOTS]
     }
 
@@ -119,7 +119,7 @@ impl Aperture {
 
 /// What an aperture's row keeps beside its slots.
 impl ObjectRow {
-    fn first_orphan(&self) -> u16 {
+    pub(crate) fn first_orphan(&self) -> u16 {
         self.slots.get() as u16
     }
 
@@ -128,7 +128,7 @@ impl ObjectRow {
             .set(self.slots.get() & 0xffff_0000 | u32::from(slot));
     }
 
-    fn pinned_slots(&self) -> u32 {
+    pub(crate) fn pinned_slots(&self) -> u32 {
         self.slots.get() >> 16
     }
 

@@ -8,12 +8,14 @@
 //! How to find things: `invoke` is where a system call comes in, `fast` its usual path; `process`,
 //! `table`, `cap_table`, `page`, `aperture`, `range` and `device` are the objects; `rescind` is
 //! revocation; `schedule`, `timer` and `notify` decide who runs; `object`, `frame` and `cap` are what
-//! everything stands on; `genesis` makes the first two programs.
+//! everything stands on; `genesis` makes the first two programs; `audit` compares what is known
+//! twice.
 //!
 //! The kernel is reached through a shared reference and keeps its state in cells: one lock (held by
 //! whoever calls in) makes that sound, and it lets two processes be looked at at the same time.
 #![no_std]
 
+pub mod audit;
 pub mod cap;
 pub mod device;
 pub mod error;

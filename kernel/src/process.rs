@@ -240,7 +240,7 @@ impl<M: Machine> Kernel<'_, M> {
 
     /// The process that a number names, if it is one and lives.
     #[inline]
-    pub(crate) fn live_process(&self, oid: Oid) -> Option<&Process> {
+    pub fn live_process(&self, oid: Oid) -> Option<&Process> {
         self.live(oid, Kind::Process)
             .map(|row| self.process(row.frame.get()))
     }

@@ -54,6 +54,11 @@ impl Cpu {
         }
     }
 
+    /// The ends of a priority's queue.
+    pub(crate) fn queue_of(&self, priority: usize) -> Links {
+        self.queues[priority % PRIORITIES].get()
+    }
+
     fn queue(&self, process: &Process) -> &Cell<Links> {
         &self.queues[usize::from(process.priority.get()) % PRIORITIES]
     }
