@@ -36,7 +36,8 @@ impl<M: Machine> Kernel<'_, M> {
                 return Ok(Answer::capability(self.take_copy(source)));
             }
             method::CLEAR => {
-                if w1 >= CAP_TABLE_SLOTS as u64 || w2 > CAP_TABLE_SLOTS as u64 - w1 {
+                let last = CAP_TABLE_SLOTS as u64;
+                if w1 >= last || w2 == 0 || w2 > last - w1 {
                     return Err(INVALID);
                 }
                 for slot in &table.0[w1 as usize..(w1 + w2) as usize] {

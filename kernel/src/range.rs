@@ -14,7 +14,7 @@ use crate::invoke::{Answer, Invocation};
 use crate::machine::Machine;
 use crate::object::{ObjectRow, Oid, Parent, State};
 use crate::rescind::Rescinded;
-use crate::table::{Entry, mapping_rights, writes_and_executes};
+use crate::table::{Entry, USER_SPACES, mapping_rights, writes_and_executes};
 
 /// Objects told by one `REAP`.
 const REAPED: usize = 10;
@@ -127,112 +127,110 @@ impl<M: Machine> Kernel<'_, M> {
         }
     }
 
-    /// Sells a batch into a `CapTable` or a table: everything is checked before anything is done.
+    /// Sells a batch into a `CapTable` or a table. When an order can't be filled, those before it
+    /// are taken back: nobody has run in between, so nobody can tell.
     fn mint_into(&self, call: &Invocation, offset: u64, count: u64) -> Result<Answer> {
         let (page, destination) = (call.argument(self, 0)?, call.argument(self, 1)?);
         let orders = self.batch(&page, offset, count, size_of::<batch::Mint>() / 8)?;
         let into = self.object(&destination)?;
         destination.needs(Rights::MANAGE)?;
-        let below = match into.kind.get() {
-            Kind::CapTable => None,
-            kind => Some(kind.table_level().ok_or(KIND)? - 1),
-        };
+        let kind = into.kind.get();
+        if kind != Kind::CapTable && kind.table_level().is_none() {
+            return Err(KIND);
+        }
         if into.partner.get() != Oid::NONE {
             return Err(BUSY);
         }
-        let mut copy = [Order::read(0); batch::LIMIT];
+        let mut filled = [Order::read(0); batch::LIMIT];
         for n in 0..orders.count {
-            copy[n] = Order::read(orders.get(n, 0));
-            if let Err(status) = self.check_order(&copy[..=n], into, below) {
+            filled[n] = Order::read(orders.get(n, 0));
+            if let Err(status) = self.fill_order(&filled[n], destination.oid(), into) {
+                for order in &filled[..n] {
+                    self.undo_order(order, into);
+                }
                 orders.set(n, 1, u64::from(status));
                 return Err(status);
             }
-        }
-        for (n, order) in copy[..orders.count].iter().enumerate() {
-            self.fill_order(order, &destination, into, below);
             orders.set(n, 1, 0);
         }
         Ok(Answer::word(orders.count as u64))
     }
 
-    /// Whether the last of these orders can be filled, given that those before it will be.
-    fn check_order(&self, orders: &[Order], into: &ObjectRow, below: Option<u8>) -> Result<()> {
-        let Some((order, before)) = orders.split_last() else {
-            return Ok(());
-        };
+    /// Sells one object into a slot or place.
+    fn fill_order(&self, order: &Order, destination: Oid, into: &ObjectRow) -> Result<()> {
         let index = usize::from(order.index);
         let row = self.row(order.oid).ok_or(INVALID)?;
-        if row.state.get() != State::Free || before.iter().any(|other| other.oid == order.oid) {
+        if row.state.get() != State::Free {
             return Err(BUSY);
-        }
-        if before.iter().any(|other| other.index == order.index) {
-            return Err(EXISTS);
         }
         let kind = Kind::from_u8(order.kind)
             .filter(|kind| kind.is_storage())
             .ok_or(INVALID)?;
-        let Some(below) = below else {
+        let Some(level) = into.kind.get().table_level() else {
             let table: &CapTable = self.view(into.frame.get());
             let slot = table.0.get(index).ok_or(INVALID)?;
-            return if self.is_alive(&slot.get()) {
-                Err(EXISTS)
-            } else {
-                Ok(())
-            };
+            if self.is_alive(&slot.get()) {
+                return Err(EXISTS);
+            }
+            self.make(order.oid, row, kind);
+            slot.set(Capability::new(
+                kind,
+                Rights::FULL,
+                order.oid,
+                row.version.get(),
+            ));
+            return Ok(());
         };
-        let limit = if below == 3 {
-            TABLE_ENTRIES / 2 - 1
+        let limit = if level == 4 {
+            USER_SPACES
         } else {
             TABLE_ENTRIES
         };
         if index >= limit {
             return Err(INVALID);
         }
-        if kind.table_level().unwrap_or(0) != below || (below == 0 && kind != Kind::Page) {
+        let fits = match kind {
+            Kind::Page => level == 1,
+            kind => kind.table_level().is_some_and(|below| below + 1 == level),
+        };
+        if !fits {
             return Err(KIND);
         }
         let rights = mapping_rights(u64::from(order.rights))?;
-        if below == 0 && writes_and_executes(rights) {
+        if level == 1 && writes_and_executes(rights) {
             return Err(INVALID);
         }
-        if Entry(self.view::<Words>(into.frame.get()).get(index)).is_present() {
+        let entries: &Words = self.view(into.frame.get());
+        if Entry(entries.get(index)).is_present() {
             return Err(EXISTS);
         }
+        self.make(order.oid, row, kind);
+        row.parents[0].set(Parent {
+            holder: destination,
+            index: order.index.into(),
+        });
+        entries.set(index, Entry::new(row.frame.get(), rights).0);
         Ok(())
     }
 
-    fn fill_order(
-        &self,
-        order: &Order,
-        destination: &Capability,
-        into: &ObjectRow,
-        below: Option<u8>,
-    ) {
-        let (Some(row), Some(kind)) = (self.row(order.oid), Kind::from_u8(order.kind)) else {
+    /// Takes back what `fill_order` did.
+    fn undo_order(&self, order: &Order, into: &ObjectRow) {
+        let Some(row) = self.row(order.oid) else {
             return;
         };
-        self.make(order.oid, row, kind);
-        match below {
-            None => {
-                let table: &CapTable = self.view(into.frame.get());
-                let capability = Capability::new(kind, Rights::FULL, order.oid, row.version.get());
-                self.store(
-                    &table.0[usize::from(order.index) % CAP_TABLE_SLOTS],
-                    capability,
-                );
-            }
-            Some(_) => {
-                let place = Parent {
-                    holder: destination.oid(),
-                    index: order.index.into(),
-                };
-                row.parents[0].set(place);
-                let rights = Rights::from_bits_truncate(order.rights);
-                let entry = Entry::new(row.frame.get(), rights);
-                self.view::<Words>(into.frame.get())
-                    .set(order.index.into(), entry.0);
-            }
+        if into.kind.get() == Kind::CapTable {
+            let table: &CapTable = self.view(into.frame.get());
+            table.0[usize::from(order.index) % CAP_TABLE_SLOTS].set(Capability::VOID);
+        } else {
+            self.view::<Words>(into.frame.get())
+                .set(order.index.into(), Entry::EMPTY.0);
         }
+        if matches!(row.kind.get(), Kind::Process | Kind::Table4) {
+            self.machine.zero(row.frame.get());
+        }
+        row.clear();
+        row.kind.set(Kind::Void);
+        row.state.set(State::Free);
     }
 
     fn rescind_batch(&self, call: &Invocation, offset: u64, count: u64) -> Result<Answer> {

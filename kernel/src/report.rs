@@ -42,9 +42,15 @@ impl<M: Machine> Kernel<'_, M> {
                 let bytes = self.read_text(call, offset, length, &mut bytes)?;
                 if method == log::CONSOLE {
                     self.machine.console(bytes);
-                } else if level <= self.log_level.get() {
+                    return Ok(Answer::NOTHING);
+                }
+                if !(1..=5).contains(&level) {
+                    return Err(INVALID);
+                }
+                if level <= self.log_level.get() && !bytes.is_empty() {
                     self.log_line(call.invoker, bytes);
                 }
+                return Ok(Answer::word(self.log_level.get()));
             }
             log::SET_LEVEL => {
                 call.capability.needs(Rights::CONTROL)?;

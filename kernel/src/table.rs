@@ -31,7 +31,7 @@ mod bit {
 
 /// Entries of a level-4 table that user mappings may use: the last one of the lower half stays
 /// empty, so that no user instruction ends where addresses stop being canonical.
-const USER_SPACES: usize = 255;
+pub(crate) const USER_SPACES: usize = 255;
 
 /// A table entry.
 #[derive(Clone, Copy, PartialEq, Eq)]

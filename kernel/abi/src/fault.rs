@@ -14,9 +14,9 @@ pub enum Cause {
     None = 0,
     /// Access to memory that isn't mapped, or not with that right.
     Page = 1,
-    /// Undefined or privileged instruction; floating point and SIMD among them.
+    /// Undefined instruction; floating point and SIMD among them.
     Instruction = 2,
-    /// General protection fault, stack fault, non-canonical address.
+    /// General protection fault (a privileged instruction, a non-canonical address), stack fault.
     Protection = 3,
     /// Division by zero or overflow.
     Divide = 4,

@@ -224,7 +224,8 @@ pub mod random {
 /// `Log`.
 pub mod log {
     /// `c0` page, `w1` offset, `w2` length (up to 1,024), `w3` level (1 error to 5 trace): one line,
-    /// printed with time and process.
+    /// printed with time and process → `w0` the level above which lines are dropped, so that
+    /// programs need not format them. No bytes print nothing.
     pub const WRITE: u64 = 1;
     /// `c0` page, `w1` offset, `w2` length: bytes for the console as they are. Needs `CONTROL`.
     pub const CONSOLE: u64 = 2;
