@@ -1,10 +1,48 @@
 //! The shared ethernet driver: policy.
 //!
-//! The driver takes every client for hostile. It is generic over the device ([`transport`]), over
-//! the kernel and over each access to shared memory, so that all of it runs on the host.
+//! Many users share one device, and none trusts another. A user's stack attaches to its *port* and
+//! pays, out of its own bank, for the pages that it receives into; the driver decides how they are
+//! mapped. The stack may destroy that bank at any instant: it loses its session, and nobody else
+//! anything. The driver takes every client, and the device, for hostile: whatever they say is read
+//! once, checked, and then used.
+//!
+//! The library is generic over the program that links it (`dev::Program`: the kernel, each access to
+//! shared memory, time) and over the device ([`transport`]), so that all of it runs on the host.
+//!
+//! | file | what |
+//! | --- | --- |
+//! | [`driver`] | parts, rounds, loop |
+//! | [`serve`](mod@crate::driver), `attach`, `close` | messages; sessions begin and end, a piece at a time |
+//! | [`port`], [`session`], [`pages`] | what a user was granted, and what came of it |
+//! | `receive`, [`strategy`], [`multicast`], [`demux`] | from the device to sessions |
+//! | `transmit`, [`check`], [`bound`], [`schedule`], [`bucket`], [`flight`] | from sessions to the device |
+//! | [`buffers`], [`frame`], [`transport`] | the driver's own memory, frames, the device |
+//! | [`misbehaviour`] | what ends a session |
 #![no_std]
 #![forbid(unsafe_code)]
 
 extern crate alloc;
 
+mod attach;
+pub mod bound;
+pub mod bucket;
+pub mod buffers;
+pub mod check;
+mod close;
+pub mod demux;
+pub mod driver;
+pub mod flight;
+pub mod frame;
+pub mod misbehaviour;
+pub mod multicast;
+pub mod pages;
+pub mod port;
+mod receive;
+pub mod schedule;
+mod serve;
+pub mod session;
+pub mod strategy;
+mod transmit;
 pub mod transport;
+
+pub use driver::Driver;

@@ -15,8 +15,9 @@
 pub struct Piece {
     /// Where the device reaches them: the address that a pin answered, plus the offset in the page.
     pub address: u64,
-    /// Where the driver sees them: byte offset into its windows, which lie one after the other.
-    /// Devices that do DMA have no use for it; a wire without DMA (bench, tests) finds the bytes by it.
+    /// Where the driver sees them: number of the window in bits 21 and up (0: the driver's pool; *n* + 1:
+    /// port *n*), byte offset in it below. Devices that do DMA have no use for it; a wire without DMA
+    /// finds the bytes by it.
     pub view: u64,
     /// How many.
     pub length: u32,

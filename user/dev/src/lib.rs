@@ -3,6 +3,7 @@
 //! - [`program`]: what a program has besides invocation: places in its address space, capability
 //!   slots, a page for batches, time. `bare` is the real one.
 //! - [`window`]: apertures and the windows over what they pin; a pinned slot is a type of its own.
+//! - [`pool`]: a driver's own memory for DMA.
 //!
 //! The ethernet driver and its clients:
 //!
@@ -22,6 +23,7 @@ pub mod badge;
 pub mod bare;
 pub mod layout;
 pub mod mac;
+pub mod pool;
 pub mod port;
 pub mod program;
 pub mod refusal;

@@ -47,8 +47,8 @@ counters! {
     RingFull = "ring full",
     /// Not delivered: multicast, and the client's spare pages are kept for unicast.
     MulticastQuota = "multicast quota",
-    /// Not delivered: for a port that is closing.
-    Closing = "port closing",
+    /// Not delivered: nobody is attached to the port.
+    NoSession = "nobody attached",
     /// Not sent: shorter than an ethernet header.
     Runt = "runt",
     /// Not sent: longer than the link carries.

@@ -125,6 +125,12 @@ impl Consumer {
         Ok(past)
     }
 
+    /// Whether the producer waits for something that was read and is not yet released.
+    pub fn awaited(&self, peer: &impl Mem) -> Result<bool, Error> {
+        let seen = peer.load_u32(self.ring.producer + SEEN)?;
+        Ok(passed(seen, self.published, self.head))
+    }
+
     /// Asks to be notified of the next entry, and looks again. `true`: there is one already, so
     /// don't wait.
     pub fn ask(&mut self, own: &impl Mem, peer: &impl Mem) -> Result<bool, Error> {

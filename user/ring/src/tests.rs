@@ -300,8 +300,10 @@ fn a_producers_wish_counts_what_is_left() {
         assert_eq!(pair.producer.ask(&pair.left, &pair.right, 4), Ok(false));
         pair.consumer.refresh(&pair.left).unwrap();
         let mut woken = Vec::new();
-        for _ in 0..10 {
+        for n in 0..10 {
+            assert_eq!(pair.consumer.awaited(&pair.left), Ok(false));
             pair.consumer.pop(&pair.left).unwrap();
+            assert_eq!(pair.consumer.awaited(&pair.left), Ok(n == 5));
             pair.consumer.release(1);
             pair.consumer.publish(&pair.right).unwrap();
             woken.push(pair.consumer.must_notify(&pair.right, &pair.left).unwrap());

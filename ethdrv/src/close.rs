@@ -1,0 +1,236 @@
+//! Closing: undoing what a session, or an attempt at one, was made of, a piece at a time.
+//!
+//! What was pinned stays pinned until the device is done with it. The order matters: first the client
+//! stops being served, then its pages go back to its bank, then the pins go, then it is told.
+
+use alloc::vec::Vec;
+
+use abi::cap::CapAddr;
+use abi::error::OK;
+use dev::Program;
+use dev::program::BANK;
+use dev::refusal::Refusal;
+use sys::{Message, Sys};
+
+use crate::attach::Attaching;
+use crate::demux::PortNumber;
+use crate::driver::Driver;
+use crate::port::State;
+use crate::session::{Assets, Session};
+use crate::transport::Transport;
+
+/// What is left of a session.
+pub struct Closing<P: Program> {
+    /// Frames that the device or other sessions still need.
+    in_flight: u32,
+    /// Nothing is left to do but to wait for these.
+    idle: bool,
+    assets: Assets<P>,
+    /// Slots to be emptied.
+    slots: Vec<CapAddr>,
+    /// Who waits for the end.
+    waiters: Vec<CapAddr>,
+    /// Who attached in vain, and why.
+    refused: Option<(CapAddr, Refusal)>,
+    /// Who attaches next.
+    pub(crate) next: Option<Attaching<P>>,
+    /// The port goes, too.
+    removed: bool,
+}
+
+/// What a frame was to a closing that is no longer in transmission.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Landed {
+    /// One of several.
+    One,
+    /// The last.
+    Last,
+    /// The last, and all that the closing waited for.
+    Resume,
+}
+
+/// Most that may wait for one closing: who asks beyond that is answered at once.
+const MOST_WAITERS: usize = 4;
+
+impl<P: Program> Closing<P> {
+    /// What is left of an attempt to attach.
+    pub(crate) fn refused(
+        assets: Assets<P>,
+        slots: Vec<CapAddr>,
+        resume: CapAddr,
+        refusal: Refusal,
+    ) -> Closing<P> {
+        Closing {
+            in_flight: 0,
+            idle: false,
+            assets,
+            slots,
+            waiters: Vec::new(),
+            refused: Some((resume, refusal)),
+            next: None,
+            removed: false,
+        }
+    }
+
+    /// Nothing is left, and yet somebody waits for it to be over.
+    pub(crate) const fn nothing() -> Closing<P> {
+        Closing {
+            in_flight: 0,
+            idle: false,
+            assets: Assets::new(),
+            slots: Vec::new(),
+            waiters: Vec::new(),
+            refused: None,
+            next: None,
+            removed: false,
+        }
+    }
+
+    fn of(session: Session<P>) -> Closing<P> {
+        Closing {
+            in_flight: session.in_flight,
+            idle: false,
+            assets: session.assets,
+            slots: [session.notify].into(),
+            waiters: Vec::new(),
+            refused: None,
+            next: None,
+            removed: false,
+        }
+    }
+
+    /// A frame is no longer in transmission.
+    pub(crate) fn landed(&mut self) -> Landed {
+        self.in_flight -= 1;
+        match self.in_flight {
+            0 if core::mem::take(&mut self.idle) => Landed::Resume,
+            0 => Landed::Last,
+            _ => Landed::One,
+        }
+    }
+
+    /// Frames that are still needed.
+    pub(crate) const fn in_flight(&self) -> u32 {
+        self.in_flight
+    }
+
+    /// Somebody wants to know when it is over. `false`: too many do.
+    pub(crate) fn wait(&mut self, resume: CapAddr) -> bool {
+        if self.waiters.len() >= MOST_WAITERS {
+            return false;
+        }
+        self.waiters.push(resume);
+        true
+    }
+}
+
+impl<P: Program, T: Transport> Driver<P, T> {
+    /// Stops serving a port's session, and begins to undo it.
+    pub(crate) fn close(&mut self, number: PortNumber) {
+        let Some(port) = self.ports.get_mut(number as usize).and_then(Option::as_mut) else {
+            return;
+        };
+        let State::Open(session) = core::mem::replace(&mut port.state, State::Idle) else {
+            return;
+        };
+        self.demux.close(number, &session.groups);
+        self.schedule.remove(number);
+        self.awaiting_room -= session.awaits_room as u32;
+        self.awaiting_flights += (session.in_flight > 0) as u32;
+        port.state = State::Closing(Closing::of(session));
+        self.jobs.push_back(number);
+        self.tell_observer();
+    }
+
+    /// The port is to go when its session has.
+    pub(crate) fn close_for_good(&mut self, number: PortNumber) {
+        if let Some(port) = self.ports.get_mut(number as usize).and_then(Option::as_mut)
+            && let State::Closing(closing) = &mut port.state
+        {
+            closing.removed = true;
+        }
+    }
+
+    /// Takes one step of closing. `true`: there is another to take.
+    pub(crate) fn close_step(&mut self, number: PortNumber) -> bool {
+        let Some(port) = self.ports.get_mut(number as usize).and_then(Option::as_mut) else {
+            return false;
+        };
+        let State::Closing(closing) = &mut port.state else {
+            return false;
+        };
+        let program = &self.program;
+        let assets = &mut closing.assets;
+        if let Some(place) = assets.place.take() {
+            program.unmap(place);
+            return true;
+        }
+        if let Some(bank) = assets.bank {
+            let destroy = Message::new(&[sys::bank::method::DESTROY]);
+            let more = program.sys().call(bank, &destroy).more();
+            // Any error means that there is nothing left to destroy: the client was first.
+            if !matches!(more, Ok((true, _))) {
+                program.give_slot(bank);
+                assets.bank = None;
+            }
+            return true;
+        }
+        if let Some(segment) = assets.segment.take() {
+            // The driver's own bank sold it; if that is gone, so is the segment.
+            let _ = BANK.sell(program.sys(), segment);
+            program.give_slot(segment);
+            return true;
+        }
+        if closing.in_flight > 0 {
+            closing.idle = true;
+            return false;
+        }
+        if !assets.pins.is_empty() {
+            // An aperture that is gone holds no pins.
+            let _ = port.window.unpin(program, &mut assets.pins);
+            return true;
+        }
+        self.closed(number);
+        false
+    }
+
+    /// All is undone: tells who waits, and goes on to what comes next.
+    fn closed(&mut self, number: PortNumber) {
+        let Some(entry) = self.ports.get_mut(number as usize) else {
+            return;
+        };
+        let Some(port) = entry.as_mut() else {
+            return;
+        };
+        let State::Closing(closing) = core::mem::replace(&mut port.state, State::Idle) else {
+            return;
+        };
+        let gone = if closing.removed { entry.take() } else { None };
+        for slot in closing.slots {
+            self.program.give_slot(slot);
+        }
+        if let Some((resume, refusal)) = closing.refused {
+            let answer = Message::new(&[refusal as u64]);
+            self.answer(resume, refusal.error().0, &answer);
+        }
+        let mut next = closing.next;
+        if let Some(port) = gone {
+            let [aperture, window] = [port.window.aperture().address(), port.window_cap];
+            port.window.close(&self.program);
+            self.program.give_slot(aperture);
+            self.program.give_slot(window);
+            if let Some(attaching) = next.take() {
+                self.reject(attaching, Refusal::PortRemoved);
+            }
+        }
+        for resume in closing.waiters {
+            self.answer(resume, OK, &Message::default());
+        }
+        if let Some(attaching) = next
+            && let Some(port) = self.ports.get_mut(number as usize).and_then(Option::as_mut)
+        {
+            port.state = State::Attaching(attaching);
+            self.jobs.push_back(number);
+        }
+    }
+}

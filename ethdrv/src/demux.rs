@@ -1,0 +1,158 @@
+//! Who gets a frame: by destination address, and by group.
+//!
+//! The look-up takes the same time however many ports there are.
+
+use alloc::collections::BTreeSet;
+use core::ops::Bound;
+
+use dev::Mac;
+use hashbrown::HashMap;
+
+/// Most groups that a session subscribes to.
+pub const MOST_GROUPS: usize = 32;
+
+/// Number of a port.
+pub type PortNumber = u16;
+
+/// Where frames go.
+#[derive(Debug, Default)]
+pub struct Demux {
+    stations: HashMap<Mac, PortNumber>,
+    /// The station found last: traffic comes in bursts.
+    last: Option<(Mac, PortNumber)>,
+    /// Sessions that receive broadcast: all.
+    everybody: BTreeSet<PortNumber>,
+    groups: HashMap<Mac, BTreeSet<PortNumber>>,
+}
+
+impl Demux {
+    /// Whether an address is a port's.
+    pub fn is_taken(&self, mac: Mac) -> bool {
+        self.stations.contains_key(&mac)
+    }
+
+    /// Gives a port its address.
+    pub fn add(&mut self, mac: Mac, port: PortNumber) {
+        self.stations.insert(mac, port);
+    }
+
+    /// Takes a port's address away.
+    pub fn remove(&mut self, mac: Mac) {
+        self.stations.remove(&mac);
+        self.last = None;
+    }
+
+    /// Whose address it is.
+    #[inline]
+    pub fn station(&mut self, mac: Mac) -> Option<PortNumber> {
+        if let Some((last, port)) = self.last
+            && last == mac
+        {
+            return Some(port);
+        }
+        let port = *self.stations.get(&mac)?;
+        self.last = Some((mac, port));
+        Some(port)
+    }
+
+    /// A session begins: it receives broadcast.
+    pub fn open(&mut self, port: PortNumber) {
+        self.everybody.insert(port);
+    }
+
+    /// A session ends.
+    pub fn close(&mut self, port: PortNumber, groups: &[Mac]) {
+        self.everybody.remove(&port);
+        for group in groups {
+            self.unsubscribe(port, *group);
+        }
+    }
+
+    /// A session wants a group's frames.
+    pub fn subscribe(&mut self, port: PortNumber, group: Mac) {
+        self.groups.entry(group).or_default().insert(port);
+    }
+
+    /// A session no longer wants a group's frames.
+    pub fn unsubscribe(&mut self, port: PortNumber, group: Mac) {
+        if let Some(members) = self.groups.get_mut(&group) {
+            members.remove(&port);
+            if members.is_empty() {
+                self.groups.remove(&group);
+            }
+        }
+    }
+
+    /// How many sessions receive a group's frames.
+    pub fn members(&self, group: Mac) -> usize {
+        self.set(group).map_or(0, BTreeSet::len)
+    }
+
+    /// The first session after `last` that receives a group's frames, or the first at all. Sessions
+    /// that come and go meanwhile neither lose nor double anybody else's frame.
+    pub fn next_member(&self, group: Mac, last: Option<PortNumber>) -> Option<PortNumber> {
+        let from = last.map_or(Bound::Unbounded, Bound::Excluded);
+        self.set(group)?
+            .range((from, Bound::Unbounded))
+            .next()
+            .copied()
+    }
+
+    fn set(&self, group: Mac) -> Option<&BTreeSet<PortNumber>> {
+        match group == Mac::BROADCAST {
+            true => Some(&self.everybody),
+            false => self.groups.get(&group),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A: Mac = Mac::new([2, 0, 0, 0, 0, 1]);
+    const B: Mac = Mac::new([2, 0, 0, 0, 0, 2]);
+    const GROUP: Mac = Mac::new([0x33, 0x33, 0, 0, 0, 1]);
+
+    #[test]
+    fn a_station_that_went_is_not_found() {
+        let mut demux = Demux::default();
+        demux.add(A, 3);
+        demux.add(B, 4);
+        assert_eq!(demux.station(A), Some(3));
+        assert_eq!(demux.station(A), Some(3));
+        demux.remove(A);
+        assert_eq!(
+            demux.station(A),
+            None,
+            "not out of what was found last either"
+        );
+        assert_eq!(demux.station(B), Some(4));
+        demux.add(A, 7);
+        assert_eq!(demux.station(A), Some(7));
+    }
+
+    #[test]
+    fn members_come_once_each_while_others_come_and_go() {
+        let mut demux = Demux::default();
+        for port in [5, 1, 9] {
+            demux.open(port);
+            demux.subscribe(port, GROUP);
+        }
+        for group in [Mac::BROADCAST, GROUP] {
+            assert_eq!(demux.members(group), 3);
+            assert_eq!(demux.next_member(group, None), Some(1));
+            assert_eq!(demux.next_member(group, Some(1)), Some(5));
+        }
+        demux.close(5, &[GROUP]);
+        demux.open(2);
+        for group in [Mac::BROADCAST, GROUP] {
+            assert_eq!(demux.next_member(group, Some(5)), Some(9));
+            assert_eq!(demux.next_member(group, Some(9)), None);
+        }
+        demux.close(1, &[GROUP]);
+        demux.close(9, &[GROUP]);
+        assert_eq!(demux.members(GROUP), 0);
+        assert_eq!(demux.next_member(GROUP, None), None);
+    }
+}

@@ -1,0 +1,360 @@
+//! The driver: its parts, its rounds, its loop.
+//!
+//! A round does a bounded piece of everything: it takes in what the device sent and received, hands
+//! multicast frames on, sends for the sessions in turn, takes one step of one attachment or closing,
+//! and tells each client at most once. Then it looks for events; it waits only when nothing is left
+//! to do.
+
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
+use abi::cap::CapAddr;
+use dev::Program;
+use dev::pool::Pool;
+use dev::refusal::Refusal;
+use dev::statistics::{Counter, Counters};
+use sys::bank::Verifier;
+use sys::object::Notify;
+use sys::{Cap, Error, Event, Sys};
+
+use crate::buffers::{Buffers, PoolTooSmall};
+use crate::demux::{Demux, PortNumber};
+use crate::flight::Flights;
+use crate::misbehaviour::{End, Misbehaved};
+use crate::multicast::Fanout;
+use crate::port::{Bit, Port, State, TIMER_BIT};
+use crate::schedule::Schedule;
+use crate::session::Session;
+use crate::transport::{Information, Interest, Transport};
+
+/// The driver.
+pub struct Driver<P: Program, T: Transport> {
+    pub(crate) program: P,
+    pub(crate) transport: T,
+    pub(crate) information: Information,
+    pub(crate) verifier: Cap<Verifier>,
+    pub(crate) pool: Pool<P>,
+    pub(crate) buffers: Buffers,
+    pub(crate) flights: Flights,
+    pub(crate) ports: Vec<Option<Box<Port<P>>>>,
+    pub(crate) demux: Demux,
+    pub(crate) fanout: Fanout,
+    pub(crate) schedule: Schedule,
+    /// The frame being received goes on beyond its first buffer and is passed over.
+    pub(crate) giant: bool,
+    /// Sessions with something to publish.
+    pub(crate) dirty: Vec<PortNumber>,
+    /// Ports that attach or close.
+    pub(crate) jobs: VecDeque<PortNumber>,
+    /// Sessions that wait for frames to leave.
+    pub(crate) awaiting_room: u32,
+    /// Ports that wait for frames to leave, to be closed.
+    pub(crate) awaiting_flights: u32,
+    pub(crate) counters: Counters,
+    /// The last serial number given.
+    pub(crate) serial: u64,
+    /// Where the next message's capabilities go.
+    pub(crate) incoming: [CapAddr; 4],
+    /// Who is told when sessions begin and end.
+    pub(crate) observer: Option<CapAddr>,
+    /// The timer is set for this time.
+    armed: u64,
+}
+
+/// Why a driver can't begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BeginError {
+    /// The kernel, or the driver's bank, refused something.
+    Sys(Error),
+    /// The pool has too few pages for the device.
+    Pool(PoolTooSmall),
+}
+
+impl From<Error> for BeginError {
+    fn from(error: Error) -> BeginError {
+        BeginError::Sys(error)
+    }
+}
+
+impl From<PoolTooSmall> for BeginError {
+    fn from(error: PoolTooSmall) -> BeginError {
+        BeginError::Pool(error)
+    }
+}
+
+impl core::fmt::Display for BeginError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            BeginError::Sys(error) => error.fmt(f),
+            BeginError::Pool(_) => f.write_str("the pool has too few pages for the device"),
+        }
+    }
+}
+
+impl core::error::Error for BeginError {}
+
+impl<P: Program, T: Transport> Driver<P, T> {
+    /// How many pages of the pool the driver needs for a device, beside the transport's own.
+    pub const fn pool_pages(information: &Information) -> usize {
+        Buffers::pages(information)
+    }
+
+    /// A driver without ports, for a device that works. Its buffers lie in the pool from page
+    /// `first` on; all receive buffers are posted.
+    ///
+    /// # Errors
+    /// The pool is too small, or the program has no slots left.
+    pub fn begin(
+        program: P,
+        transport: T,
+        verifier: Cap<Verifier>,
+        pool: Pool<P>,
+        first: usize,
+    ) -> Result<Self, BeginError> {
+        let information = transport.information();
+        let buffers = Buffers::new(&pool, first, &information)?;
+        let mut incoming = [0; 4];
+        for slot in &mut incoming {
+            *slot = program.take_slot()?;
+        }
+        let mut driver = Driver {
+            program,
+            transport,
+            verifier,
+            pool,
+            buffers,
+            flights: Flights::new(information.transmit_capacity),
+            information,
+            ports: Vec::new(),
+            demux: Demux::default(),
+            fanout: Fanout::new(),
+            schedule: Schedule::new(),
+            giant: false,
+            dirty: Vec::new(),
+            jobs: VecDeque::new(),
+            awaiting_room: 0,
+            awaiting_flights: 0,
+            counters: Counters::new(),
+            serial: 0,
+            incoming,
+            observer: None,
+            armed: u64::MAX,
+        };
+        for token in 0..driver.buffers.receive_len() {
+            driver.post(token);
+        }
+        driver.transport.flush();
+        Ok(driver)
+    }
+
+    /// Works for ever.
+    pub fn run(&mut self) -> ! {
+        loop {
+            self.turn();
+        }
+    }
+
+    /// One round, then one event: waits for it if nothing is left to do.
+    pub fn turn(&mut self) {
+        let busy = self.round();
+        let event = if busy || self.ready() {
+            self.program.sys().poll(self.incoming)
+        } else {
+            Some(self.program.sys().wait(self.incoming))
+        };
+        if let Some(event) = event {
+            self.transport.quiet();
+            self.event(event);
+        }
+    }
+
+    /// Does a bounded piece of everything there is to do. `true`: there is more.
+    pub fn round(&mut self) -> bool {
+        self.wake_throttled();
+        let mut busy = self.reclaim();
+        busy |= self.receive();
+        busy |= self.hand_out();
+        busy |= self.send();
+        busy |= self.work();
+        self.publish();
+        self.transport.flush();
+        busy
+    }
+
+    /// Asks for all that can be waited for. `true`: something is there already.
+    pub fn ready(&mut self) -> bool {
+        if let Some(wake) = self.schedule.next_wake()
+            && wake != self.armed
+            && self.program.arm(wake, TIMER_BIT).is_ok()
+        {
+            self.armed = wake;
+        }
+        let transmit =
+            self.schedule.is_blocked() || self.awaiting_room > 0 || self.awaiting_flights > 0;
+        self.transport.ask(Interest {
+            receive: true,
+            transmit: transmit && self.flights.count() > 0,
+        })
+    }
+
+    /// Takes in an event.
+    pub fn event(&mut self, event: Event) {
+        match event {
+            Event::Request(request) => self.serve(&request),
+            Event::Notified { group, mut bits } => {
+                while bits != 0 {
+                    let number = group as u64 * 64 + bits.trailing_zeros() as u64;
+                    bits &= bits - 1;
+                    match Bit::from_number(number) {
+                        Bit::Device => {}
+                        Bit::Timer => self.armed = u64::MAX,
+                        Bit::Kick(port) => self.kicked(port),
+                        Bit::Limbo(port) => self.limbo(port),
+                    }
+                }
+            }
+        }
+    }
+
+    /// A client says that it has work, or waits for room.
+    fn kicked(&mut self, number: PortNumber) {
+        let Some(session) = session(&mut self.ports, number) else {
+            return;
+        };
+        if !session.awaits_room && session.transmit.held() > 0 {
+            match session.transmit.awaited(&session.transmit_memory) {
+                Ok(true) => {
+                    session.awaits_room = true;
+                    self.awaiting_room += 1;
+                }
+                Ok(false) => {}
+                Err(error) => return self.end(number, error.into()),
+            }
+        }
+        self.activate(number);
+    }
+
+    /// A client's transmit memory is gone: what is pinned of it is given back when the device is done.
+    fn limbo(&mut self, number: PortNumber) {
+        let Some(port) = self.ports.get_mut(number as usize).and_then(Option::as_mut) else {
+            return;
+        };
+        // An aperture of the driver's own that is gone: init is taking the driver down.
+        let gone = port
+            .window
+            .limbo(&self.program)
+            .is_ok_and(|slots| slots.len() > 0);
+        if gone {
+            self.end(number, End::Revoked);
+            self.fail(number, Refusal::PageNotPinnable);
+        }
+    }
+
+    /// Takes back what the device is done sending. `true`: there may be more.
+    fn reclaim(&mut self) -> bool {
+        for _ in 0..self.information.transmit_capacity {
+            match self.transport.transmitted() {
+                Ok(None) => return false,
+                Ok(Some(token)) => match self.flights.left(token) {
+                    Ok(borrowed) => self.restore(borrowed),
+                    Err(_) => self.counters.count(Counter::DeviceLie),
+                },
+                Err(_) => self.counters.count(Counter::DeviceFault),
+            }
+            self.schedule.unblock();
+        }
+        true
+    }
+
+    /// Shows each client once what was done for it, and notifies those that want it.
+    fn publish(&mut self) {
+        while let Some(number) = self.dirty.pop() {
+            let Some(session) = session(&mut self.ports, number) else {
+                continue;
+            };
+            session.dirty = false;
+            match session.publish() {
+                Ok(notify) => {
+                    if session.awaits_room && (notify || session.transmit.held() == 0) {
+                        session.awaits_room = false;
+                        self.awaiting_room -= 1;
+                    }
+                    if notify {
+                        let notify: Cap<Notify> = Cap::at(session.notify);
+                        // Who can't be notified any more has only itself to blame.
+                        let _ = notify.signal(self.program.sys());
+                    }
+                }
+                Err(end) => self.end(number, end),
+            }
+        }
+    }
+
+    /// Ends a session, and says why.
+    pub(crate) fn end(&mut self, number: PortNumber, end: End) {
+        let Some(port) = self.ports.get_mut(number as usize).and_then(Option::as_mut) else {
+            return;
+        };
+        let mac = port.settings.mac;
+        let State::Open(session) = &port.state else {
+            return;
+        };
+        let serial = session.serial;
+        match end {
+            End::Misbehaved(kind) => {
+                port.counters.count(Counter::Misbehaved);
+                let what = Misbehaved {
+                    port: mac,
+                    session: serial,
+                    kind,
+                };
+                log::warn!("{what}");
+            }
+            End::Revoked => {
+                port.counters.count(Counter::Revoked);
+                log::info!("port {mac}: session {serial} ends: its memory was taken back");
+            }
+            End::Detached => log::debug!("port {mac}: session {serial} detached"),
+            End::Replaced => log::info!("port {mac}: session {serial} is replaced"),
+            End::Removed => log::info!("port {mac}: removed with session {serial}"),
+        }
+        self.close(number);
+    }
+
+    /// Marks a session as having something to publish.
+    #[inline]
+    pub(crate) fn touch(dirty: &mut Vec<PortNumber>, number: PortNumber, session: &mut Session<P>) {
+        if !session.dirty {
+            session.dirty = true;
+            dirty.push(number);
+        }
+    }
+
+    /// Signals who watches sessions.
+    pub(crate) fn tell_observer(&self) {
+        if let Some(observer) = self.observer {
+            let observer: Cap<Notify> = Cap::at(observer);
+            let _ = observer.signal(self.program.sys());
+        }
+    }
+
+    /// The device's counters.
+    pub const fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// The transport.
+    pub const fn transport(&mut self) -> &mut T {
+        &mut self.transport
+    }
+}
+
+/// A port's session, if it has one.
+#[inline]
+pub(crate) fn session<P: Program>(
+    ports: &mut [Option<Box<Port<P>>>],
+    number: PortNumber,
+) -> Option<&mut Session<P>> {
+    ports.get_mut(number as usize)?.as_mut()?.session()
+}

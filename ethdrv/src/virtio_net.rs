@@ -1,0 +1,482 @@
+//! A virtio-net device as the driver's transport (5.1).
+//!
+//! One pair of queues and, where the device has one, a control queue for the [`filter`]; each has its
+//! interrupt vector. No offload is negotiated, and no mergeable buffers yet: the header before each
+//! frame is 12 zero bytes to the device and of no interest from it, and a frame is one buffer.
+//!
+//! The device is not believed (see [`virtio::queue`]). What it gives back wrongly is passed over and
+//! told once; what leaves nothing to go on from (an index that jumps, a device that is gone) becomes
+//! the [`Failure`], and from then on the queues look empty and full. It takes a new driver then, after
+//! a reset of the device.
+
+pub mod device;
+pub mod filter;
+
+use dev::mac::Mac;
+use sys::Mem;
+use virtio::queue::{Area, Areas, Error as QueueError, Misbehaviour};
+use virtio::transport::{Doorbell, Error as DeviceError};
+use virtio::{Buffer, Features, Offer, Queue};
+
+use crate::transport::{DeviceFault, Full, Information, Interest, Piece, Received, Transport};
+use device::{HEADER, LEAST_MTU, MOST_MTU, NetFeatures};
+use filter::{Filter, Mode};
+
+/// Pages of the driver's own that the device's queues take: three for each of three queues, and one
+/// for commands.
+pub const PAGES: usize = 10;
+
+/// Most pieces of a transmitted frame: the copy of its beginning, and the rest across two pages.
+const PIECES: usize = 3;
+
+/// Entries of the control queue: a command is two buffers, and there is one at a time.
+const CONTROL_SIZE: u16 = 4;
+
+/// The interrupt vectors (entries of the function's MSI-X table). Two may be the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Vectors {
+    /// For the receive queue.
+    pub receive: Option<u16>,
+    /// For the transmit queue.
+    pub transmit: Option<u16>,
+    /// For the control queue.
+    pub control: Option<u16>,
+    /// For changes of the link, and of the device's health.
+    pub configuration: Option<u16>,
+}
+
+/// Why a device can't be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Error {
+    /// It could not be set up.
+    Device(DeviceError),
+    /// A queue could not be laid out.
+    Queue(QueueError),
+    /// This page was not to be had.
+    NoPage(usize),
+    /// It says that this is its address, which is a group's, or nobody's.
+    BadMac(Mac),
+    /// It says that this is its MTU.
+    BadMtu(u16),
+    /// Its queues are too small for a frame.
+    TooSmall,
+}
+
+impl From<DeviceError> for Error {
+    fn from(error: DeviceError) -> Self {
+        Error::Device(error)
+    }
+}
+
+impl From<QueueError> for Error {
+    fn from(error: QueueError) -> Self {
+        Error::Queue(error)
+    }
+}
+
+impl core::fmt::Display for Error {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Error::Device(error) => error.fmt(f),
+            Error::Queue(error) => error.fmt(f),
+            Error::NoPage(page) => write!(f, "page {page} for the device's queues isn't there"),
+            Error::BadMac(mac) => write!(f, "the device says that its address is {mac}"),
+            Error::BadMtu(mtu) => write!(f, "the device says that its MTU is {mtu}"),
+            Error::TooSmall => f.write_str("the device's queues are too small for a frame"),
+        }
+    }
+}
+
+impl core::error::Error for Error {}
+
+/// What put an end to a device's work. It must be reset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// Its receive queue.
+    Receive(QueueError),
+    /// Its transmit queue.
+    Transmit(QueueError),
+    /// Its control queue.
+    Control(QueueError),
+    /// The device as a whole.
+    Device(DeviceError),
+}
+
+impl core::fmt::Display for Failure {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Failure::Receive(error) => write!(f, "receive queue: {error}"),
+            Failure::Transmit(error) => write!(f, "transmit queue: {error}"),
+            Failure::Control(error) => write!(f, "control queue: {error}"),
+            Failure::Device(error) => error.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for Failure {}
+
+/// A queue, and where the device is told of it.
+struct Line<M, T> {
+    queue: Queue<M, T>,
+    bell: Doorbell,
+}
+
+/// The control queue's filter, and where the device is told of it.
+struct Control<M> {
+    filter: Filter<M>,
+    bell: Doorbell,
+}
+
+/// A virtio-net device at work. `R` are its registers, `M` is the memory of its queues.
+pub struct VirtioNet<R, M> {
+    device: virtio::Transport<R>,
+    receive: Line<M, u16>,
+    transmit: Line<M, u16>,
+    control: Option<Control<M>>,
+    information: Information,
+    tells_link: bool,
+    failure: Option<Failure>,
+    /// The policy was told of the failure.
+    told: bool,
+}
+
+impl<R: Mem, M: Mem> VirtioNet<R, M> {
+    /// Resets a device and sets it to work. `page` answers page *n* of [`PAGES`]: 4,096 bytes of the
+    /// driver's own, pinned both ways. `wait` waits a little for a reset to end and says whether to go
+    /// on waiting.
+    ///
+    /// # Errors
+    /// See [`Error`]. The device has no queue that it may use then, unless it says that it needs a
+    /// reset.
+    pub fn begin(
+        device: virtio::Transport<R>,
+        mut page: impl FnMut(usize) -> Option<Area<M>>,
+        vectors: Vectors,
+        mut wait: impl FnMut() -> bool,
+    ) -> Result<Self, Error> {
+        let required = Offer {
+            common: Features::empty(),
+            device: NetFeatures::MAC,
+        };
+        let mut wanted = Offer {
+            common: Features::EVENT_INDEX,
+            device: NetFeatures::MTU
+                | NetFeatures::STATUS
+                | NetFeatures::CONTROL_QUEUE
+                | NetFeatures::CONTROL_RECEIVE,
+        };
+        let mut setup = device.negotiate(required, wanted, &mut wait)?;
+        let mut mtu = MOST_MTU;
+        if setup.features().device.contains(NetFeatures::MTU) {
+            mtu = setup.configuration(device::read_mtu)?;
+            if mtu > MOST_MTU {
+                // Who agrees to an MTU must have buffers for it (5.1.4.2).
+                mtu = MOST_MTU;
+                wanted.device -= NetFeatures::MTU;
+                setup = device.negotiate(required, wanted, &mut wait)?;
+            } else if mtu < LEAST_MTU {
+                setup.fail()?;
+                return Err(Error::BadMtu(mtu));
+            }
+        }
+        let mac = setup.configuration(device::read_mac)?;
+        if Mac::new(mac).is_group() || mac == [0; 6] {
+            setup.fail()?;
+            return Err(Error::BadMac(Mac::new(mac)));
+        }
+
+        let features = setup.features();
+        let event_index = features.common.contains(Features::EVENT_INDEX);
+        let mut next_page = 0;
+        let mut take_page = || {
+            let number = next_page;
+            next_page += 1;
+            page(number).ok_or(Error::NoPage(number))
+        };
+        let mut areas = || {
+            Ok::<_, Error>(Areas {
+                descriptors: take_page()?,
+                available: take_page()?,
+                used: take_page()?,
+            })
+        };
+
+        setup.configuration_vector(vectors.configuration)?;
+        let size = setup.queue_limit(device::RECEIVE_QUEUE)?;
+        let queue = Queue::new(size, areas()?, event_index)?;
+        let bell = setup.enable(device::RECEIVE_QUEUE, &queue, vectors.receive)?;
+        let receive = Line { queue, bell };
+
+        let size = setup.queue_limit(device::TRANSMIT_QUEUE)?;
+        let queue = Queue::new(size, areas()?, event_index)?;
+        let bell = setup.enable(device::TRANSMIT_QUEUE, &queue, vectors.transmit)?;
+        let transmit = Line { queue, bell };
+        let transmit_capacity = size / PIECES as u16;
+        if transmit_capacity == 0 {
+            setup.fail()?;
+            return Err(Error::TooSmall);
+        }
+
+        let filters = NetFeatures::CONTROL_QUEUE | NetFeatures::CONTROL_RECEIVE;
+        let control = if features.device.contains(filters) {
+            let size = setup.queue_limit(device::CONTROL_QUEUE)?.min(CONTROL_SIZE);
+            let queue = Queue::new(size, areas()?, event_index)?;
+            let bell = setup.enable(device::CONTROL_QUEUE, &queue, vectors.control)?;
+            let filter = Filter::new(queue, take_page()?);
+            Some(Control { filter, bell })
+        } else {
+            None
+        };
+
+        setup.finish()?;
+        let information = Information {
+            mac,
+            frame_limit: device::frame_limit(mtu),
+            receive_capacity: receive.queue.size(),
+            transmit_capacity,
+            pieces: PIECES as u16,
+            receive_headroom: HEADER,
+            transmit_headroom: HEADER,
+        };
+        Ok(Self {
+            device,
+            receive,
+            transmit,
+            control,
+            information,
+            tells_link: features.device.contains(NetFeatures::STATUS),
+            failure: None,
+            told: false,
+        })
+    }
+
+    /// Tells the device which stations and groups to receive, from now on. Without a way to tell it,
+    /// or with more than [`filter::MOST`], it receives everything. The commands go out with
+    /// [`flush`](Transport::flush) and are followed up there.
+    pub fn set_filter(
+        &mut self,
+        stations: impl Iterator<Item = Mac>,
+        groups: impl Iterator<Item = Mac>,
+    ) {
+        if let Some(control) = &mut self.control
+            && let Err(error) = control.filter.set(stations, groups)
+        {
+            self.fail(Failure::Control(error));
+        }
+    }
+
+    /// What the device receives, as far as it followed.
+    pub fn filter_mode(&self) -> Mode {
+        match &self.control {
+            Some(control) => control.filter.mode(),
+            None => Mode::Everything,
+        }
+    }
+
+    /// What put an end to the device's work, if anything did.
+    pub fn failure(&self) -> Option<Failure> {
+        self.failure
+    }
+
+    /// Asks the device whether it is still there and at work. Worth doing when its configuration
+    /// changed, and when it has been silent for long.
+    ///
+    /// # Errors
+    /// The failure, this one or an earlier one.
+    pub fn check(&mut self) -> Result<(), Failure> {
+        if let Err(error) = self.device.check() {
+            self.fail(Failure::Device(error));
+        }
+        self.failure.map_or(Ok(()), Err)
+    }
+
+    /// Keeps the first failure: the others follow from it.
+    #[cold]
+    fn fail(&mut self, failure: Failure) {
+        self.failure.get_or_insert(failure);
+    }
+
+    /// What the policy is told of a queue's error: a fault passed over, each time; a failure, once.
+    #[cold]
+    fn tell(&mut self, error: QueueError, failure: Failure) -> Option<DeviceFault> {
+        if let QueueError::Misbehaved(Misbehaviour::NotPosted { .. }) = error {
+            return Some(DeviceFault {
+                what: "a buffer back that it doesn't have",
+            });
+        }
+        self.fail(failure);
+        (!core::mem::replace(&mut self.told, true)).then_some(DeviceFault {
+            what: "what makes its queue useless",
+        })
+    }
+
+    /// Follows up the command in flight.
+    fn follow_up(&mut self) {
+        if let Some(control) = &mut self.control
+            && control.filter.is_busy()
+            && let Err(error) = control.filter.advance()
+        {
+            // A command that is lost is never answered, and no other is sent.
+            self.fail(Failure::Control(error));
+        }
+    }
+}
+
+/// Tells the device of a queue, if it wants to be told.
+#[inline]
+fn notify<R: Mem, M: Mem, T: Copy>(
+    device: &virtio::Transport<R>,
+    queue: &mut Queue<M, T>,
+    bell: Doorbell,
+) -> Result<(), Failure> {
+    let memory = |fault| Failure::Device(DeviceError::Memory(fault));
+    match queue.should_notify() {
+        Ok(true) => device.ring(bell).map_err(Failure::Device),
+        Ok(false) => Ok(()),
+        Err(QueueError::Memory(fault)) => Err(memory(fault)),
+        Err(_) => Ok(()),
+    }
+}
+
+/// Asks for interrupts of a queue, or for none.
+fn ask<M: Mem, T: Copy>(queue: &mut Queue<M, T>, wanted: bool) -> Result<bool, QueueError> {
+    if wanted {
+        queue.listen()
+    } else {
+        queue.quiet().map(|()| false)
+    }
+}
+
+impl<R: Mem, M: Mem> Transport for VirtioNet<R, M> {
+    fn information(&self) -> Information {
+        self.information
+    }
+
+    fn link(&mut self) -> bool {
+        if self.failure.is_some() {
+            return false;
+        }
+        if !self.tells_link {
+            return true;
+        }
+        match self.device.configuration(device::read_link) {
+            Ok(up) => up,
+            Err(DeviceError::Unstable) => false,
+            Err(error) => {
+                self.fail(Failure::Device(error));
+                false
+            }
+        }
+    }
+
+    #[inline]
+    fn post(&mut self, buffer: Piece, token: u16) -> Result<(), Full> {
+        let chain = [Buffer::from_device(buffer.address, buffer.length)];
+        self.receive.queue.post(&chain, token).map_err(|_| Full)
+    }
+
+    #[inline]
+    fn receive(&mut self) -> Result<Option<Received>, DeviceFault> {
+        match self.receive.queue.take() {
+            Ok(None) => Ok(None),
+            Ok(Some(done)) => {
+                let written = done.written.unwrap_or_else(|overrun| overrun.claimed);
+                Ok(Some(Received {
+                    token: done.token,
+                    offset: HEADER,
+                    length: written.saturating_sub(HEADER),
+                    more: false,
+                }))
+            }
+            Err(error) => match self.tell(error, Failure::Receive(error)) {
+                Some(fault) => Err(fault),
+                None => Ok(None),
+            },
+        }
+    }
+
+    #[inline]
+    fn transmit(&mut self, pieces: &[Piece], token: u16) -> Result<(), Full> {
+        let piece = |piece: &Piece| Buffer::to_device(piece.address, piece.length);
+        // The header lies before the first piece, so they are one buffer (2.7.4.1 leaves the driver
+        // the choice).
+        let first = |first: &Piece| {
+            let address = first.address.wrapping_sub(HEADER.into());
+            Buffer::to_device(address, first.length.saturating_add(HEADER))
+        };
+        let queue = &mut self.transmit.queue;
+        let posted = match pieces {
+            [a] => queue.post(&[first(a)], token),
+            [a, b] => queue.post(&[first(a), piece(b)], token),
+            [a, b, c] => queue.post(&[first(a), piece(b), piece(c)], token),
+            _ => return Err(Full),
+        };
+        posted.map_err(|_| Full)
+    }
+
+    #[inline]
+    fn transmitted(&mut self) -> Result<Option<u16>, DeviceFault> {
+        match self.transmit.queue.take() {
+            // It has nothing to write to; what it says about that is of no use to anybody.
+            Ok(done) => Ok(done.map(|done| done.token)),
+            Err(error) => match self.tell(error, Failure::Transmit(error)) {
+                Some(fault) => Err(fault),
+                None => Ok(None),
+            },
+        }
+    }
+
+    #[inline]
+    fn flush(&mut self) {
+        let Line { queue, bell } = &mut self.receive;
+        let received = notify(&self.device, queue, *bell);
+        let Line { queue, bell } = &mut self.transmit;
+        let transmitted = notify(&self.device, queue, *bell);
+        self.follow_up();
+        let controlled = match &mut self.control {
+            Some(Control { filter, bell }) if filter.is_busy() => {
+                notify(&self.device, filter.queue(), *bell)
+            }
+            _ => Ok(()),
+        };
+        if let Err(failure) = received.and(transmitted).and(controlled) {
+            self.fail(failure);
+        }
+    }
+
+    fn ask(&mut self, interest: Interest) -> bool {
+        let received = ask(&mut self.receive.queue, interest.receive);
+        let transmitted = ask(&mut self.transmit.queue, interest.transmit);
+        let controlled = match &mut self.control {
+            Some(Control { filter, .. }) => {
+                let busy = filter.is_busy();
+                ask(filter.queue(), busy)
+            }
+            None => Ok(false),
+        };
+        let mut there = false;
+        for (asked, failure) in [
+            (received, Failure::Receive as fn(QueueError) -> Failure),
+            (transmitted, Failure::Transmit),
+            (controlled, Failure::Control),
+        ] {
+            match asked {
+                Ok(waiting) => there |= waiting,
+                Err(error) => {
+                    // Polling tells the policy, once.
+                    self.fail(failure(error));
+                    there |= !self.told;
+                }
+            }
+        }
+        there
+    }
+
+    fn quiet(&mut self) {
+        let received = self.receive.queue.quiet().map_err(Failure::Receive);
+        let transmitted = self.transmit.queue.quiet().map_err(Failure::Transmit);
+        if let Err(failure) = received.and(transmitted) {
+            self.fail(failure);
+        }
+    }
+}
