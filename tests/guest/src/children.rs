@@ -54,6 +54,7 @@ impl From<Error> for Failed {
 /// Makes children, one after the other or several at once.
 pub struct Nursery {
     builder: Builder<'static, Kernel, OwnWindow>,
+    scratch: CapAddr,
 }
 
 impl Nursery {
@@ -63,9 +64,8 @@ impl Nursery {
     /// The bank refuses.
     pub fn new() -> Result<Nursery, Error> {
         let scratch = slots::take_run(SCRATCH_SLOTS)?;
-        Ok(Nursery {
-            builder: Builder::new(&Kernel, OwnWindow::default(), scratch),
-        })
+        let builder = Builder::new(&Kernel, OwnWindow::default(), scratch);
+        Ok(Nursery { builder, scratch })
     }
 
     /// Makes a child. It does not run yet.
@@ -80,6 +80,11 @@ impl Nursery {
             slots::give(root);
             Failed::Build(error)
         })
+    }
+
+    /// Frees the slots that building needs.
+    pub fn end(self) {
+        (self.scratch..self.scratch + SCRATCH_SLOTS).for_each(slots::give);
     }
 
     /// Frees the slots of a child whose bank was destroyed.

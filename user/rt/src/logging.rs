@@ -1,6 +1,8 @@
 //! `log`'s macros over the kernel's log.
 //!
-//! The kernel puts time and process before each line and drops lines above its level.
+//! The kernel puts time and process before each line and drops lines above its level; with every line
+//! it tells that level, and what it would drop is no longer formatted. A program that logs nothing
+//! meanwhile learns of a new level with its next line.
 
 use core::fmt::Write;
 
@@ -27,19 +29,26 @@ impl Sink for PageSink {
 
     fn flush(&mut self, length: usize) {
         let log: Cap<LogObject> = Cap::at(slot::LOG);
-        let (offset, length) = (self.offset as u64, length as u64);
+        let (offset, length, level) = (self.offset as u64, length as u64, self.level as u64);
+        let printed = log.write(&Kernel, message_page::PAGE, offset, length, level);
         // A program without a log is silent.
-        let _ = log.write(
-            &Kernel,
-            message_page::PAGE,
-            offset,
-            length,
-            self.level as u64,
-        );
+        log::set_max_level(filter(printed.unwrap_or(0)));
     }
 }
 
-/// Lines of a panic or a fault.
+/// The levels that the kernel prints, as it says whenever it takes a line.
+fn filter(level: u64) -> LevelFilter {
+    match level {
+        0 => LevelFilter::Off,
+        1 => LevelFilter::Error,
+        2 => LevelFilter::Warn,
+        3 => LevelFilter::Info,
+        4 => LevelFilter::Debug,
+        _ => LevelFilter::Trace,
+    }
+}
+
+/// Lines of a panic.
 pub(crate) fn report() -> impl Write {
     Lines::new(PageSink {
         offset: message_page::REPORT,
@@ -71,5 +80,10 @@ impl Log for Logger {
 pub(crate) fn start() {
     // Fails only when a logger is set already; that one is as good.
     let _ = log::set_logger(&Logger);
-    log::set_max_level(LevelFilter::Info);
+    // An empty line prints nothing, but tells the level.
+    PageSink {
+        offset: message_page::LOG,
+        level: Level::Error,
+    }
+    .flush(0);
 }

@@ -9,7 +9,7 @@ use crate::{Cap, Error, Message, Sys};
 pub enum Log {}
 
 impl Cap<Log> {
-    /// Writes a line that lies in a page.
+    /// Writes a line that lies in a page; answers the level above which lines are dropped.
     pub fn write(
         self,
         sys: &impl Sys,
@@ -17,11 +17,10 @@ impl Cap<Log> {
         offset: u64,
         length: u64,
         level: u64,
-    ) -> Result<(), Error> {
-        self.perform(
-            sys,
-            &Message::new(&[method::WRITE, offset, length, level]).with_caps(&[page.address()]),
-        )
+    ) -> Result<u64, Error> {
+        let message = Message::new(&[method::WRITE, offset, length, level]);
+        let words = self.invoke(sys, &message.with_caps(&[page.address()]))?;
+        Ok(words[0])
     }
 
     /// Writes bytes to the console as they are.
