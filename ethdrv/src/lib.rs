@@ -17,6 +17,7 @@
 //! | `receive`, [`strategy`], [`multicast`], [`demux`] | from the device to sessions |
 //! | `transmit`, [`check`], [`bound`], [`schedule`], [`bucket`], [`flight`] | from sessions to the device |
 //! | [`buffers`], [`frame`], [`transport`] | the driver's own memory, frames, the device |
+//! | [`virtio_net`] | a virtio-net device as the transport |
 //! | [`misbehaviour`] | what ends a session |
 #![no_std]
 #![forbid(unsafe_code)]
@@ -44,5 +45,6 @@ pub mod session;
 pub mod strategy;
 mod transmit;
 pub mod transport;
+pub mod virtio_net;
 
 pub use driver::Driver;

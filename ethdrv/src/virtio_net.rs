@@ -5,7 +5,7 @@
 //! frame is 12 zero bytes to the device and of no interest from it, and a frame is one buffer.
 //!
 //! The device is not believed (see [`virtio::queue`]). What it gives back wrongly is passed over and
-//! told once; what leaves nothing to go on from (an index that jumps, a device that is gone) becomes
+//! told; what leaves nothing to go on from (an index that jumps, a device that is gone) becomes
 //! the [`Failure`], and from then on the queues look empty and full. It takes a new driver then, after
 //! a reset of the device.
 
@@ -29,7 +29,7 @@ pub const PAGES: usize = 10;
 /// Most pieces of a transmitted frame: the copy of its beginning, and the rest across two pages.
 const PIECES: usize = 3;
 
-/// Entries of the control queue: a command is two buffers, and there is one at a time.
+/// Entries of the control queue, where there is room for more than one command.
 const CONTROL_SIZE: u16 = 4;
 
 /// The interrupt vectors (entries of the function's MSI-X table). Two may be the same.
@@ -220,6 +220,10 @@ impl<R: Mem, M: Mem> VirtioNet<R, M> {
         let filters = NetFeatures::CONTROL_QUEUE | NetFeatures::CONTROL_RECEIVE;
         let control = if features.device.contains(filters) {
             let size = setup.queue_limit(device::CONTROL_QUEUE)?.min(CONTROL_SIZE);
+            if size < filter::BUFFERS {
+                setup.fail()?;
+                return Err(Error::TooSmall);
+            }
             let queue = Queue::new(size, areas()?, event_index)?;
             let bell = setup.enable(device::CONTROL_QUEUE, &queue, vectors.control)?;
             let filter = Filter::new(queue, take_page()?);
@@ -307,6 +311,18 @@ impl<R: Mem, M: Mem> VirtioNet<R, M> {
         self.fail(failure);
         (!core::mem::replace(&mut self.told, true)).then_some(DeviceFault {
             what: "what makes its queue useless",
+        })
+    }
+
+    /// Whether there is something to poll for: a failure too, until the policy was told of it.
+    fn asked(
+        &mut self,
+        asked: Result<bool, QueueError>,
+        failure: fn(QueueError) -> Failure,
+    ) -> bool {
+        asked.unwrap_or_else(|error| {
+            self.fail(failure(error));
+            !self.told
         })
     }
 
@@ -454,22 +470,12 @@ impl<R: Mem, M: Mem> Transport for VirtioNet<R, M> {
             }
             None => Ok(false),
         };
-        let mut there = false;
-        for (asked, failure) in [
-            (received, Failure::Receive as fn(QueueError) -> Failure),
-            (transmitted, Failure::Transmit),
-            (controlled, Failure::Control),
-        ] {
-            match asked {
-                Ok(waiting) => there |= waiting,
-                Err(error) => {
-                    // Polling tells the policy, once.
-                    self.fail(failure(error));
-                    there |= !self.told;
-                }
-            }
+        if let Err(error) = controlled {
+            self.fail(Failure::Control(error));
         }
-        there
+        let received = self.asked(received, Failure::Receive);
+        let transmitted = self.asked(transmitted, Failure::Transmit);
+        received | transmitted | controlled.unwrap_or(false)
     }
 
     fn quiet(&mut self) {

@@ -15,6 +15,9 @@ use dev::mac::Mac;
 /// Most addresses of a table: what QEMU holds; it receives everything beyond that, too.
 pub const MOST: usize = 64;
 
+/// Buffers of a command: itself, and the answer. There is one at a time.
+pub const BUFFERS: u16 = 2;
+
 /// Class of the receive-mode commands, and the two used: receive everything, receive all groups.
 const MODE: u8 = 0;
 const MODE_PROMISCUOUS: u8 = 0;
@@ -88,7 +91,7 @@ pub enum Mode {
     Everything,
     /// It receives what is in the table.
     Table,
-    /// It receives everything because it refused the table.
+    /// It refused a command: it should receive everything, but who knows.
     Refused,
 }
 
@@ -101,6 +104,8 @@ pub struct Filter<M> {
     in_flight: bool,
     /// The table changed while a command for the last one was in flight.
     changed: bool,
+    /// The device refused a command for this table.
+    refused: bool,
     mode: Mode,
 }
 
@@ -114,6 +119,7 @@ impl<M: Mem> Filter<M> {
             step: Step::Done,
             in_flight: false,
             changed: false,
+            refused: false,
             mode: Mode::Everything,
         }
     }
@@ -158,11 +164,19 @@ impl<M: Mem> Filter<M> {
                 self.mode = Mode::Table;
                 Step::Done
             }
-            Step::Promiscuous | Step::Done => Step::Done,
-            _ => {
-                self.mode = Mode::Refused;
+            Step::SetTable | Step::NotPromiscuous | Step::NotAllGroups => {
+                self.refused = true;
                 Step::Promiscuous
             }
+            Step::Promiscuous => {
+                self.mode = if followed && !self.refused {
+                    Mode::Everything
+                } else {
+                    Mode::Refused
+                };
+                Step::Done
+            }
+            Step::Done => Step::Done,
         };
         self.send()
     }
@@ -173,8 +187,8 @@ impl<M: Mem> Filter<M> {
             return Ok(());
         }
         if core::mem::take(&mut self.changed) {
+            self.refused = false;
             self.step = if self.table.overflow {
-                self.mode = Mode::Everything;
                 Step::Promiscuous
             } else {
                 Step::SetTable
