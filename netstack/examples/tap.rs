@@ -17,10 +17,9 @@ use netstack::facts::NoFacts;
 use netstack::{Instant, Link, Stack, Wake};
 use smoltcp::phy::{Device, Medium, RxToken, TunTapInterface, TxToken, wait};
 
-/// A tap as a link. Frames are copied once more than over a session.
+/// A tap as a link.
 struct Tap {
     tap: TunTapInterface,
-    received: Option<Vec<u8>>,
     sending: Vec<u8>,
 }
 
@@ -29,16 +28,13 @@ impl Link for Tap {
         self.tap.capabilities().max_transmission_unit - 14
     }
 
-    fn receive(&mut self) -> Option<&[u8]> {
-        if self.received.is_none() {
-            let (token, _) = self.tap.receive(Instant::ZERO)?;
-            self.received = Some(token.consume(|frame| frame.to_vec()));
-        }
-        self.received.as_deref()
-    }
-
-    fn release(&mut self) {
-        self.received = None;
+    fn receive(&mut self, into: &mut [u8]) -> Option<usize> {
+        let (token, _) = self.tap.receive(Instant::ZERO)?;
+        Some(token.consume(|frame| {
+            let length = frame.len().min(into.len());
+            into[..length].copy_from_slice(&frame[..length]);
+            frame.len()
+        }))
     }
 
     fn room(&mut self) -> usize {
@@ -66,6 +62,8 @@ impl Link for Tap {
     fn arm(&mut self, _room: bool) -> bool {
         false
     }
+
+    fn counters(&self, _visit: &mut dyn FnMut(&'static str, u64)) {}
 }
 
 static START: LazyLock<Clock> = LazyLock::new(Clock::now);
@@ -109,7 +107,6 @@ fn main() {
     let descriptor = tap.as_raw_fd();
     let link = Tap {
         tap,
-        received: None,
         sending: Vec::new(),
     };
     let mut config = Config::new("alice", [0x02, 0x75, 0x73, 0, 0, 1]);

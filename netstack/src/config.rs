@@ -127,11 +127,20 @@ impl Limits {
     /// Most connections of one service.
     pub const MAX_CONNECTIONS: u16 = 8192;
 
-    /// The same limits with buffers that together fit into so many bytes of heap: what a small bank
-    /// calls for. Fewer connections fit then; their windows stay.
+    /// Least memory for connections' buffers.
+    pub const LEAST_MEMORY: u32 = 64 * 1024;
+    /// Connections whose buffers should fit at once before windows get smaller.
+    const TOGETHER: u32 = 8;
+
+    /// The same limits for a heap of so many bytes: what a small bank calls for. Fewer connections
+    /// fit then, and if very few would, windows get smaller, too.
     pub fn within(self, heap: u32) -> Limits {
+        let memory = self.memory.min(heap.saturating_sub(Limits::OVERHEAD));
+        let share = (memory / Limits::TOGETHER).max(Limits::MIN_BUFFER);
         Limits {
-            memory: self.memory.min(heap.saturating_sub(Limits::OVERHEAD)),
+            memory,
+            receive_buffer: self.receive_buffer.min(share),
+            send_buffer: self.send_buffer.min(share),
             ..self
         }
     }
@@ -303,7 +312,7 @@ fn check_ipv6(address: Ipv6Addr, length: u8, gateway: Option<Ipv6Addr>) -> Resul
 
 impl Limits {
     fn check(&self) -> Result<(), ConfigError> {
-        let bounds: [(&'static str, u64, u64, u64); 6] = [
+        let bounds: [(&'static str, u64, u64, u64); 7] = [
             (
                 "http_connections",
                 self.http_connections.into(),
@@ -327,6 +336,12 @@ impl Limits {
                 self.send_buffer.into(),
                 Limits::MIN_BUFFER.into(),
                 Limits::MAX_BUFFER.into(),
+            ),
+            (
+                "memory",
+                self.memory.into(),
+                Limits::LEAST_MEMORY.into(),
+                u32::MAX.into(),
             ),
             ("head_seconds", self.head_seconds.into(), 1, 3600),
             ("idle_seconds", self.idle_seconds.into(), 1, 3600),
@@ -419,6 +434,7 @@ mod tests {
         );
         config.limits = Limits::default().within(1 << 20);
         assert_eq!(config.limits.memory, 512 * 1024);
+        assert_eq!(config.limits.send_buffer, 64 * 1024);
         assert_eq!(config.check(), Ok(()));
     }
 }

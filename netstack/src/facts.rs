@@ -19,9 +19,6 @@ pub struct BankTotals {
 pub trait Facts {
     /// The user's bank; `None` where it doesn't answer.
     fn bank(&self) -> Option<BankTotals>;
-
-    /// The driver's counters of the session, by name.
-    fn session(&self, visit: &mut dyn FnMut(&'static str, u64));
 }
 
 /// No figures.
@@ -31,6 +28,4 @@ impl Facts for NoFacts {
     fn bank(&self) -> Option<BankTotals> {
         None
     }
-
-    fn session(&self, _visit: &mut dyn FnMut(&'static str, u64)) {}
 }

@@ -15,7 +15,8 @@
 //! - [`icmp`], [`udp`]: answered on the spot;
 //! - [`tcp`]: smoltcp's TCP, one socket set a connection, found by its flow;
 //! - [`dhcp`]: smoltcp's DHCP client, on an interface of its own;
-//! - [`service`]: what is served.
+//! - [`service`]: what is served;
+//! - [`session`]: a session with the ethernet driver as a link.
 //!
 //! What comes from the wire is hostile. Nothing that a peer sends makes the stack panic, take memory
 //! beyond [`config::Limits`], or stop serving others; and each connection costs what it costs however
@@ -44,6 +45,7 @@ pub mod node;
 pub mod packet;
 pub mod report;
 pub mod service;
+pub mod session;
 pub mod slaac;
 pub mod stack;
 pub mod tcp;

@@ -8,12 +8,10 @@ pub trait Link {
     /// Largest IP packet that it carries, in bytes (frames are 14 longer). At least 1280.
     fn mtu(&self) -> usize;
 
-    /// The frame received longest ago: the same one until [`Link::release`]. The memory is another
-    /// party's, so the stack copies each byte out once and looks at the copy.
-    fn receive(&mut self) -> Option<&[u8]>;
-
-    /// Gives the frame back that [`Link::receive`] showed.
-    fn release(&mut self);
+    /// Copies the next received frame into a buffer, as much of it as fits, and is done with it.
+    /// Returns its length. The memory that it lay in is another party's and may vanish: nothing is
+    /// looked at there, only in the copy.
+    fn receive(&mut self, into: &mut [u8]) -> Option<usize>;
 
     /// How many frames can be sent now.
     fn room(&mut self) -> usize;
@@ -35,4 +33,7 @@ pub trait Link {
     /// Asks to be notified when a frame arrives and, if `room`, when something can be sent again.
     /// Returns whether that is already so: then there is nothing to wait for.
     fn arm(&mut self, room: bool) -> bool;
+
+    /// What the other end counted, by name.
+    fn counters(&self, visit: &mut dyn FnMut(&'static str, u64));
 }

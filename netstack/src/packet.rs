@@ -1,8 +1,7 @@
-//! Received frames: copied once, summed on the way, and taken apart.
+//! Received frames, taken apart.
 //!
-//! A frame lies in memory that somebody else can take back in the middle of a look at it. So its
-//! headers, and then its payload, are copied into a buffer of the stack's own, and only the copy is
-//! ever judged. Copying and summing are one pass.
+//! A frame that came lies in memory that somebody else can take back in the middle of a look at it. So
+//! the link copies it into a buffer of the stack's own first, and only the copy is ever judged.
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::ops::Range;
@@ -89,57 +88,43 @@ pub struct Packet {
     pub fragment: Option<Fragment>,
 }
 
-/// What a frame held, and where in the buffer the copy lies.
+/// What a frame holds.
 #[derive(Debug)]
 pub enum Received {
-    /// An ARP packet.
-    Arp(Cast, Mac, Range<usize>),
-    /// An IP packet, header included.
+    /// An ARP packet: to whom, and from which station.
+    Arp(Cast, Mac),
+    /// An IP packet, and where in the frame it lies, header included.
     Ip(Packet, Range<usize>),
 }
 
-/// Takes a frame apart. `into` gets the copy, at the same offsets.
-pub fn receive(frame: &[u8], into: &mut [u8], us: Mac) -> Result<Received, Drop> {
-    let head = frame.len().min(ETHERNET + IPV6);
-    if frame.len() > into.len() {
-        return Err(Drop::Giant);
-    }
-    let Some((ethernet, rest)) = into[..head].split_at_mut_checked(ETHERNET) else {
+/// Takes a frame apart.
+pub fn parse(frame: &[u8], us: Mac) -> Result<Received, Drop> {
+    let Some((ethernet, rest)) = frame.split_at_checked(ETHERNET) else {
         return Err(Drop::Runt);
     };
-    ethernet.copy_from_slice(&frame[..ETHERNET]);
-    rest.copy_from_slice(&frame[ETHERNET..head]);
-    let (destination, source, kind) = (field(ethernet, 0), field(ethernet, 6), field(ethernet, 12));
+    let (destination, source): (Mac, Mac) = (field(ethernet, 0), field(ethernet, 6));
     let cast = match destination {
         _ if destination == us => Cast::Us,
         BROADCAST => Cast::Broadcast,
         [first, ..] if first & 1 != 0 => Cast::Multicast,
         _ => return Err(Drop::NotOurStation),
     };
-    let source: Mac = source;
     if source[0] & 1 != 0 {
         return Err(Drop::BadSource);
     }
-    match kind {
-        TYPE_ARP => Ok(Received::Arp(cast, source, ETHERNET..head)),
-        TYPE_IPV4 => ipv4(frame, into, head).map(|(packet, range)| {
-            let packet = Packet {
-                source_mac: source,
-                cast,
-                ..packet
-            };
-            Received::Ip(packet, range)
-        }),
-        TYPE_IPV6 => ipv6(frame, into, head).map(|(packet, range)| {
-            let packet = Packet {
-                source_mac: source,
-                cast,
-                ..packet
-            };
-            Received::Ip(packet, range)
-        }),
-        _ => Err(Drop::UnknownType),
-    }
+    let (packet, length) = match field(ethernet, 12) {
+        TYPE_ARP => return Ok(Received::Arp(cast, source)),
+        TYPE_IPV4 => ipv4(rest)?,
+        TYPE_IPV6 => ipv6(rest)?,
+        _ => return Err(Drop::UnknownType),
+    };
+    let packet = Packet {
+        source_mac: source,
+        cast,
+        sum: Sum::of(&rest[packet.start..length]),
+        ..packet
+    };
+    Ok(Received::Ip(packet, ETHERNET..ETHERNET + length))
 }
 
 /// A field of a header whose length was checked.
@@ -154,23 +139,17 @@ pub fn field16(bytes: &[u8], at: usize) -> usize {
     u16::from_be_bytes(field(bytes, at)).into()
 }
 
-fn ipv4(frame: &[u8], into: &mut [u8], head: usize) -> Result<(Packet, Range<usize>), Drop> {
-    let header = &into[ETHERNET..head];
-    if header.len() < IPV4 {
+/// Checks an IPv4 header; returns the packet's length, too: padding may follow.
+fn ipv4(bytes: &[u8]) -> Result<(Packet, usize), Drop> {
+    if bytes.len() < IPV4 {
         return Err(Drop::Runt);
     }
-    let (first, total) = (header[0], field16(header, 2));
+    let (first, length) = (bytes[0], field16(bytes, 2));
     let start = usize::from(first & 0xf) * 4;
-    if first >> 4 != 4 || start < IPV4 || total < start || total > frame.len() - ETHERNET {
+    if first >> 4 != 4 || start < IPV4 || length < start || length > bytes.len() {
         return Err(Drop::Malformed);
     }
-    let range = ETHERNET..ETHERNET + total;
-    // Options lie beyond what was copied so far.
-    if start > IPV4 {
-        into[ETHERNET + IPV4..ETHERNET + start]
-            .copy_from_slice(&frame[ETHERNET + IPV4..ETHERNET + start]);
-    }
-    let header = &into[ETHERNET..ETHERNET + start];
+    let header = &bytes[..start];
     if !Sum::of(header).is_intact() {
         return Err(Drop::Checksum);
     }
@@ -191,35 +170,30 @@ fn ipv4(frame: &[u8], into: &mut [u8], head: usize) -> Result<(Packet, Range<usi
             more,
         }),
     };
-    let payload = range.start + start..range.end;
-    let sum = Sum::copy(&frame[payload.clone()], &mut into[payload]);
-    Ok((Packet { sum, ..packet }, range))
+    Ok((packet, length))
 }
 
-fn ipv6(frame: &[u8], into: &mut [u8], head: usize) -> Result<(Packet, Range<usize>), Drop> {
-    let header = &into[ETHERNET..head];
-    if header.len() < IPV6 {
+/// Checks an IPv6 header; returns the packet's length, too: padding may follow.
+fn ipv6(bytes: &[u8]) -> Result<(Packet, usize), Drop> {
+    if bytes.len() < IPV6 {
         return Err(Drop::Runt);
     }
-    let total = IPV6 + field16(header, 4);
-    if header[0] >> 4 != 6 || total > frame.len() - ETHERNET {
+    let length = IPV6 + field16(bytes, 4);
+    if bytes[0] >> 4 != 6 || length > bytes.len() {
         return Err(Drop::Malformed);
     }
-    let range = ETHERNET..ETHERNET + total;
     let packet = Packet {
         source_mac: [0; 6],
         cast: Cast::Us,
-        source: IpAddr::V6(Ipv6Addr::from(field::<16>(header, 8))),
-        destination: IpAddr::V6(Ipv6Addr::from(field::<16>(header, 24))),
-        protocol: header[6],
-        hop_limit: header[7],
+        source: IpAddr::V6(Ipv6Addr::from(field::<16>(bytes, 8))),
+        destination: IpAddr::V6(Ipv6Addr::from(field::<16>(bytes, 24))),
+        protocol: bytes[6],
+        hop_limit: bytes[7],
         start: IPV6,
         sum: Sum::ZERO,
         fragment: None,
     };
-    let payload = range.start + IPV6..range.end;
-    let sum = Sum::copy(&frame[payload.clone()], &mut into[payload]);
-    Ok((Packet { sum, ..packet }, range))
+    Ok((packet, length))
 }
 
 impl Packet {

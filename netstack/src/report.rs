@@ -7,6 +7,9 @@ use crate::config::Config;
 use crate::counters::Counters;
 use crate::facts::Facts;
 
+/// Shows counters to a visitor, by name.
+pub type ShowCounters<'a> = dyn Fn(&mut dyn FnMut(&'static str, u64)) + 'a;
+
 /// Everything that a page can be made of.
 #[derive(Clone, Copy)]
 pub struct Report<'a> {
@@ -18,6 +21,8 @@ pub struct Report<'a> {
     pub counters: &'a Counters,
     /// What others counted.
     pub facts: &'a dyn Facts,
+    /// What the driver counted.
+    pub session: &'a ShowCounters<'a>,
     /// Name servers that DHCP told.
     pub dns: &'a [core::net::Ipv4Addr],
     /// Connections at once, in the order of [`crate::service::Kind::ALL`].

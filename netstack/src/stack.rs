@@ -148,21 +148,15 @@ impl<L: Link, F: Facts> Stack<L, F> {
                 self.blocked = true;
                 break;
             }
-            let Some(frame) = self.node.link.receive() else {
+            let Some(length) = self.node.link.receive(&mut buffer) else {
                 more = false;
                 break;
             };
-            let length = frame.len();
-            let received = packet::receive(frame, &mut buffer, self.node.mac);
-            self.node.link.release();
             self.node.counters.frames_in += 1;
             self.node.counters.bytes_in += length as u64;
-            let outcome = match received {
-                Ok(Received::Ip(packet, range)) => self.ip(packet, &mut buffer, range),
-                Ok(Received::Arp(cast, source, range)) => {
-                    self.arp(cast, source, &buffer[..range.end])
-                }
-                Err(reason) => Err(reason),
+            let outcome = match buffer.get_mut(..length) {
+                Some(frame) => self.frame(frame),
+                None => Err(Drop::Giant),
             };
             if let Err(reason) = outcome {
                 self.node.counters.drop(reason);
@@ -170,6 +164,13 @@ impl<L: Link, F: Facts> Stack<L, F> {
         }
         self.buffer = buffer;
         more
+    }
+
+    fn frame(&mut self, frame: &mut [u8]) -> Result<(), Drop> {
+        match packet::parse(frame, self.node.mac)? {
+            Received::Ip(packet, range) => self.ip(packet, frame, range),
+            Received::Arp(cast, source) => self.arp(cast, source, frame),
+        }
     }
 
     fn arp(&mut self, cast: Cast, source: packet::Mac, frame: &[u8]) -> Result<(), Drop> {

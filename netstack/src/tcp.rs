@@ -402,12 +402,14 @@ impl Tcp {
     fn look<L: Link>(&mut self, node: &mut Node<L>, outside: &Outside, n: u16) {
         let now = node.now;
         let connection = &mut self.connections[usize::from(n)];
+        let link = &node.link;
         let mut visit = Visit {
             report: Report {
                 config: outside.config,
                 addresses: &node.addresses,
                 counters: &node.counters,
                 facts: outside.facts,
+                session: &|visit| link.counters(visit),
                 dns: outside.dns,
                 connections: self.live,
                 now,

@@ -41,7 +41,7 @@ fn parts(report: &Report, visit: Visitor) -> fmt::Result {
     }
     let mut heading = false;
     let mut outcome = Ok(());
-    report.facts.session(&mut |label, value| {
+    (report.session)(&mut |label, value| {
         if outcome.is_ok() && !heading {
             outcome = visit(Part::Heading("Session with the ethernet driver"));
             heading = true;
@@ -278,7 +278,7 @@ impl Serialize for JsonSession<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         let mut outcome = Ok(());
-        self.0.facts.session(&mut |name, value| {
+        (self.0.session)(&mut |name, value| {
             if outcome.is_ok() {
                 outcome = map.serialize_entry(name, &value);
             }
