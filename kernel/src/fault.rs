@@ -39,6 +39,8 @@ impl<M: Machine> Kernel<'_, M> {
                 ..Registers::default()
             });
         } else {
+            // Of two faults, one inside the other's entry, the second is told, with its registers.
+            process.in_fault.set(0);
             self.suspend(process, cause);
         }
         self.reschedule(registers)

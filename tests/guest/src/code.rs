@@ -3,15 +3,15 @@
 //! They are copied into address spaces of their own, so that what is measured or provoked is theirs
 //! alone.
 
-use core::arch::global_asm;
-
 /// Where a child finds the page that it shares with its parent.
 pub const SHARED: u64 = abi::boot::layout::SHARED;
 
+/// Functions that answer the bytes of a few instructions each.
+#[macro_export]
 macro_rules! code {
-    ($($(#[$doc:meta])* $name:ident = $begin:ident, $end:ident: $($line:expr),+;)+) => {
+    ($($(#[$doc:meta])* $name:ident = $begin:ident, $end:ident: $($line:expr),+ $(,)?;)+) => {
         $(
-            global_asm!(
+            core::arch::global_asm!(
                 ".pushsection .rodata.guest_code, \"a\", @progbits",
                 concat!(".globl ", stringify!($begin)),
                 concat!(".hidden ", stringify!($begin)),

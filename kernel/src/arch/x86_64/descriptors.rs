@@ -1,11 +1,11 @@
 //! Segments, the task state and the interrupt table.
 
-use x86_64::VirtAddr;
 use x86_64::instructions::segmentation::{CS, SS, Segment};
 use x86_64::instructions::tables::load_tss;
 use x86_64::structures::gdt::{Descriptor, GlobalDescriptorTable, SegmentSelector};
 use x86_64::structures::idt::InterruptDescriptorTable;
 use x86_64::structures::tss::TaskStateSegment;
+use x86_64::{PrivilegeLevel, VirtAddr};
 
 use super::entry::{stack_top, stub_address};
 
@@ -70,7 +70,12 @@ fn install(table: &mut InterruptDescriptorTable) {
         ($($field:ident = $vector:literal),*) => {
             $(
                 // SAFETY: the stub of this vector accepts what the CPU pushes for it.
-                unsafe { table.$field.set_handler_addr(stub_address($vector)); }
+                let gate = unsafe { table.$field.set_handler_addr(stub_address($vector)) };
+                if $vector == 3 {
+                    // `int3` is the one gate that programs may go through: it is a trap of theirs,
+                    // not a violation.
+                    gate.set_privilege_level(PrivilegeLevel::Ring3);
+                }
             )*
         };
     }
