@@ -130,12 +130,12 @@ impl<P: Program, T: Transport> Driver<P, T> {
         true
     }
 
-    /// An attempt failed: undo it, then say why.
+    /// An attempt, if there is one, failed: undo it, then say why.
     pub(crate) fn fail(&mut self, number: PortNumber, refusal: Refusal) {
         let Some(port) = self.ports.get_mut(number as usize).and_then(Option::as_mut) else {
             return;
         };
-        let State::Attaching(attaching) = core::mem::replace(&mut port.state, State::Idle) else {
+        let Some(attaching) = port.take_attaching() else {
             return;
         };
         log::info!("port {}: not attached: {refusal}", port.settings.mac);
@@ -158,7 +158,7 @@ impl<P: Program, T: Transport> Driver<P, T> {
         let Some(port) = self.ports.get_mut(number as usize).and_then(Option::as_mut) else {
             return;
         };
-        let State::Attaching(attaching) = core::mem::replace(&mut port.state, State::Idle) else {
+        let Some(attaching) = port.take_attaching() else {
             return;
         };
         let Attaching {

@@ -114,13 +114,14 @@ impl<P: Program> Closing<P> {
         self.in_flight
     }
 
-    /// Somebody wants to know when it is over. `false`: too many do.
-    pub(crate) fn wait(&mut self, resume: CapAddr) -> bool {
-        if self.waiters.len() >= MOST_WAITERS {
-            return false;
-        }
+    /// Whether enough wait for the end.
+    pub(crate) const fn is_crowded(&self) -> bool {
+        self.waiters.len() >= MOST_WAITERS
+    }
+
+    /// Somebody wants to know when it is over.
+    pub(crate) fn wait(&mut self, resume: CapAddr) {
         self.waiters.push(resume);
-        true
     }
 }
 
@@ -130,7 +131,7 @@ impl<P: Program, T: Transport> Driver<P, T> {
         let Some(port) = self.ports.get_mut(number as usize).and_then(Option::as_mut) else {
             return;
         };
-        let State::Open(session) = core::mem::replace(&mut port.state, State::Idle) else {
+        let Some(session) = port.take_session() else {
             return;
         };
         self.demux.close(number, &session.groups);
@@ -202,7 +203,7 @@ impl<P: Program, T: Transport> Driver<P, T> {
         let Some(port) = entry.as_mut() else {
             return;
         };
-        let State::Closing(closing) = core::mem::replace(&mut port.state, State::Idle) else {
+        let Some(closing) = port.take_closing() else {
             return;
         };
         let gone = if closing.removed { entry.take() } else { None };

@@ -56,6 +56,8 @@ pub struct Driver<P: Program, T: Transport> {
     pub(crate) serial: u64,
     /// Where the next message's capabilities go.
     pub(crate) incoming: [CapAddr; 4],
+    /// Where the caller being served is kept.
+    pub(crate) caller: CapAddr,
     /// Who is told when sessions begin and end.
     pub(crate) observer: Option<CapAddr>,
     /// The timer is set for this time.
@@ -118,6 +120,7 @@ impl<P: Program, T: Transport> Driver<P, T> {
         for slot in &mut incoming {
             *slot = program.take_slot()?;
         }
+        let caller = program.take_slot()?;
         let mut driver = Driver {
             program,
             transport,
@@ -138,6 +141,7 @@ impl<P: Program, T: Transport> Driver<P, T> {
             counters: Counters::new(),
             serial: 0,
             incoming,
+            caller,
             observer: None,
             armed: u64::MAX,
         };
@@ -166,6 +170,17 @@ impl<P: Program, T: Transport> Driver<P, T> {
         if let Some(event) = event {
             self.transport.quiet();
             self.event(event);
+        }
+    }
+
+    /// Takes in one event, if there is one.
+    pub fn poll(&mut self) -> bool {
+        match self.program.sys().poll(self.incoming) {
+            Some(event) => {
+                self.event(event);
+                true
+            }
+            None => false,
         }
     }
 

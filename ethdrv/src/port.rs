@@ -94,6 +94,39 @@ impl<P: Program> Port<P> {
         }
     }
 
+    /// Takes the attempt to attach out, if there is one. What follows is the caller's to put in.
+    pub(crate) fn take_attaching(&mut self) -> Option<Attaching<P>> {
+        match core::mem::replace(&mut self.state, State::Idle) {
+            State::Attaching(attaching) => Some(attaching),
+            other => {
+                self.state = other;
+                None
+            }
+        }
+    }
+
+    /// Takes the session out, if there is one. What follows is the caller's to put in.
+    pub(crate) fn take_session(&mut self) -> Option<Session<P>> {
+        match core::mem::replace(&mut self.state, State::Idle) {
+            State::Open(session) => Some(session),
+            other => {
+                self.state = other;
+                None
+            }
+        }
+    }
+
+    /// Takes what is left of a session out, if anything is. What follows is the caller's to put in.
+    pub(crate) fn take_closing(&mut self) -> Option<Closing<P>> {
+        match core::mem::replace(&mut self.state, State::Idle) {
+            State::Closing(closing) => Some(closing),
+            other => {
+                self.state = other;
+                None
+            }
+        }
+    }
+
     /// What it is doing, for the administration.
     pub const fn describe(&self) -> PortState {
         match self.state {

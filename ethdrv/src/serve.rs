@@ -61,59 +61,58 @@ fn words(words: &[u64]) -> Served {
 impl<P: Program, T: Transport> Driver<P, T> {
     /// Serves a message. One that needs no answer asks for nothing that the driver does.
     pub(crate) fn serve(&mut self, request: &Request) {
-        if request.call {
-            match self.program.take_slot() {
-                Ok(resume) if self.program.sys().save_caller(resume) == OK => {
-                    self.serve_caller(request, resume);
-                }
-                // The caller is let go by the next wait.
-                Ok(resume) => self.program.give_slot(resume),
-                Err(_) => {}
-            }
+        if request.call && self.program.sys().save_caller(self.caller) == OK {
+            self.serve_caller(request);
         }
         self.empty_incoming(request);
     }
 
-    fn serve_caller(&mut self, request: &Request, resume: CapAddr) {
+    fn serve_caller(&mut self, request: &Request) {
         let served = match Badge::from_word(request.badge) {
-            Some(Badge::Admin) => self.administrate(request, resume),
+            Some(Badge::Admin) => self.administrate(request),
             Some(Badge::Port(number, serial)) => match self.port(number) {
-                Some(port) if port.serial == serial => self.on_port(request, number, resume),
+                Some(port) if port.serial == serial => self.on_port(request, number),
                 _ => Err(Error::VOID.into()),
             },
             Some(Badge::Session(number, serial)) => match session(&mut self.ports, number) {
-                Some(session) if session.serial == serial => {
-                    self.on_session(request, number, resume)
-                }
+                Some(session) if session.serial == serial => self.on_session(request, number),
                 _ => Err(Error::VOID.into()),
             },
-            None => Err(Error(VOID).into()),
+            None => Err(Error::VOID.into()),
         };
         match served {
-            Ok(Outcome::Answer(message)) => self.answer(resume, OK, &message),
+            Ok(Outcome::Answer(message)) => self.answer(self.caller, OK, &message),
             Ok(Outcome::AnswerAndEmpty(message, slot)) => {
-                self.answer(resume, OK, &message);
+                self.answer(self.caller, OK, &message);
                 self.program.give_slot(slot);
             }
             Ok(Outcome::Later) => {}
-            Err(Refused(status, message)) => self.answer(resume, status, &message),
+            Err(Refused(status, message)) => self.answer(self.caller, status, &message),
         }
+    }
+
+    /// Keeps the caller, to be answered later.
+    fn defer(&mut self) -> Result<CapAddr, Error> {
+        let next = self.program.take_slot()?;
+        Ok(core::mem::replace(&mut self.caller, next))
     }
 
     /// Answers a caller.
     pub(crate) fn answer(&self, resume: CapAddr, status: Status, message: &Message) {
-        // A caller that is gone needs no answer.
+        // A caller that is gone needs no answer. The slot is empty afterwards.
         self.program.sys().resume(resume, status, message);
-        self.program.give_slot(resume);
+        if resume != self.caller {
+            self.program.give_slot(resume);
+        }
     }
 
     fn port(&mut self, number: PortNumber) -> Option<&mut Port<P>> {
         self.ports.get_mut(number as usize)?.as_deref_mut()
     }
 
-    fn on_port(&mut self, request: &Request, number: PortNumber, resume: CapAddr) -> Served {
+    fn on_port(&mut self, request: &Request, number: PortNumber) -> Served {
         match request.words[0] {
-            on_port::ATTACH => self.attach(request, number, resume),
+            on_port::ATTACH => self.attach(request, number),
             on_port::DESCRIBE => {
                 let link = self.transport.link() as u64;
                 let limit = self.information.frame_limit as u64;
@@ -131,7 +130,7 @@ impl<P: Program, T: Transport> Driver<P, T> {
         }
     }
 
-    fn attach(&mut self, request: &Request, number: PortNumber, resume: CapAddr) -> Served {
+    fn attach(&mut self, request: &Request, number: PortNumber) -> Served {
         let now = self.program.now();
         let port = self.port(number).ok_or(Error::VOID)?;
         let count = |word: u64, most: u16| {
@@ -160,6 +159,12 @@ impl<P: Program, T: Transport> Driver<P, T> {
         }
         port.attaches.take(1, now).map_err(|_| Refusal::TooOften)?;
         let offered = self.keep().map_err(|_| Refusal::DriverFull)?;
+        let Ok(resume) = self.defer() else {
+            offered
+                .iter()
+                .for_each(|slot| self.program.give_slot(*slot));
+            return Err(Refusal::DriverFull.into());
+        };
         let attaching = Attaching::new(resume, offered, transmit_pages, receive_pages);
         self.end(number, End::Replaced);
         let port = self.port(number).ok_or(Error::VOID)?;
@@ -173,7 +178,7 @@ impl<P: Program, T: Transport> Driver<P, T> {
         Ok(Outcome::Later)
     }
 
-    fn on_session(&mut self, request: &Request, number: PortNumber, resume: CapAddr) -> Served {
+    fn on_session(&mut self, request: &Request, number: PortNumber) -> Served {
         let group = || {
             let word = request.words[1];
             let group = Mac::from_word(word);
@@ -183,7 +188,7 @@ impl<P: Program, T: Transport> Driver<P, T> {
         match request.words[0] {
             on_session::DETACH => {
                 self.end(number, End::Detached);
-                self.wait_for_close(number, resume)
+                self.wait_for_close(number)
             }
             on_session::STATISTICS => {
                 if let Err(end) = self.show_statistics(number) {
@@ -217,15 +222,21 @@ impl<P: Program, T: Transport> Driver<P, T> {
     }
 
     /// Answers the caller when the port is closed.
-    fn wait_for_close(&mut self, number: PortNumber, resume: CapAddr) -> Served {
-        let port = self.port(number).ok_or(Error::VOID)?;
-        match &mut port.state {
-            State::Closing(closing) => match closing.wait(resume) {
-                true => Ok(Outcome::Later),
-                false => Err(Error::new(EBUSY).into()),
-            },
-            _ => words(&[]),
+    fn wait_for_close(&mut self, number: PortNumber) -> Served {
+        match &self.port(number).ok_or(Error::VOID)?.state {
+            State::Closing(closing) if closing.is_crowded() => {
+                return Err(Error::new(EBUSY).into());
+            }
+            State::Closing(_) => {}
+            _ => return words(&[]),
         }
+        let resume = self.defer()?;
+        if let Some(port) = self.port(number)
+            && let State::Closing(closing) = &mut port.state
+        {
+            closing.wait(resume);
+        }
+        Ok(Outcome::Later)
     }
 
     /// Writes the counters where the client sees them.
@@ -241,7 +252,7 @@ impl<P: Program, T: Transport> Driver<P, T> {
         Ok(())
     }
 
-    fn administrate(&mut self, request: &Request, resume: CapAddr) -> Served {
+    fn administrate(&mut self, request: &Request) -> Served {
         let [method, arguments @ ..] = request.words;
         if method == admin::method::ADD_PORT {
             return self.add_port(request);
@@ -279,7 +290,7 @@ impl<P: Program, T: Transport> Driver<P, T> {
                     false => Err(Error::new(EMFILE).into()),
                 }
             }
-            admin::method::REMOVE_PORT => self.remove_port(number, resume),
+            admin::method::REMOVE_PORT => self.remove_port(number),
             admin::method::STATISTICS => words(&six(port.counters.values(), arguments[1])),
             admin::method::SET_STRATEGY => {
                 let strategy = u8::try_from(arguments[1]).ok().and_then(Strategy::from_u8);
@@ -350,7 +361,7 @@ impl<P: Program, T: Transport> Driver<P, T> {
         Ok(Outcome::AnswerAndEmpty(answer, scratch))
     }
 
-    fn remove_port(&mut self, number: PortNumber, resume: CapAddr) -> Served {
+    fn remove_port(&mut self, number: PortNumber) -> Served {
         self.end(number, End::Removed);
         self.serial += 1;
         let serial = self.serial;
@@ -368,7 +379,7 @@ impl<P: Program, T: Transport> Driver<P, T> {
             self.jobs.push_back(number);
         }
         self.close_for_good(number);
-        self.wait_for_close(number, resume)
+        self.wait_for_close(number)
     }
 
     /// Takes a step of one attachment or closing. `true`: there is more.

@@ -1,0 +1,5 @@
+//! The driver's policy against a fake device, a small kernel, and clients honest and hostile.
+
+mod support;
+
+mod attach;

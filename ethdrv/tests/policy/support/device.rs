@@ -1,0 +1,169 @@
+//! A fake network device: what is sent to it is remembered, what is injected is received. It reaches
+//! memory only at DMA addresses, and only what is pinned for it.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use ethdrv::transport::{DeviceFault, Full, Information, Interest, Piece, Received, Transport};
+
+use super::kernel::Shared;
+
+pub const HEADROOM: u32 = 12;
+pub const FRAME_LIMIT: u32 = 1514;
+
+/// The device, as the test sees it.
+pub struct Device {
+    pub kernel: Shared,
+    pub posted: VecDeque<(Piece, u16)>,
+    /// What the wire brings.
+    pub incoming: VecDeque<Vec<u8>>,
+    /// Said in place of what is true.
+    pub lies: VecDeque<Result<Received, DeviceFault>>,
+    pub sent_lies: VecDeque<Result<u16, DeviceFault>>,
+    /// Being sent: read only when it completes.
+    pub sending: VecDeque<(Vec<Piece>, u16)>,
+    /// What left.
+    pub wire: Vec<Vec<u8>>,
+    /// Frames complete when the driver looks; otherwise when the test says.
+    pub prompt: bool,
+    completed: VecDeque<u16>,
+    /// Buffers filled and posted again.
+    pub dropped: usize,
+    pub interest: Interest,
+    pub flushes: usize,
+    information: Information,
+}
+
+impl Device {
+    pub fn new(kernel: &Shared, capacity: u16) -> Device {
+        Device {
+            kernel: kernel.clone(),
+            posted: VecDeque::new(),
+            incoming: VecDeque::new(),
+            lies: VecDeque::new(),
+            sent_lies: VecDeque::new(),
+            sending: VecDeque::new(),
+            wire: Vec::new(),
+            prompt: true,
+            completed: VecDeque::new(),
+            dropped: 0,
+            interest: Interest::default(),
+            flushes: 0,
+            information: Information {
+                mac: [0x52, 0x54, 0, 0, 0, 1],
+                frame_limit: FRAME_LIMIT,
+                receive_capacity: capacity,
+                transmit_capacity: capacity,
+                pieces: 2,
+                receive_headroom: HEADROOM,
+                transmit_headroom: HEADROOM,
+            },
+        }
+    }
+
+    /// The frame being sent first leaves: now is when its bytes are read.
+    pub fn complete(&mut self) -> bool {
+        let Some((pieces, token)) = self.sending.pop_front() else {
+            return false;
+        };
+        let mut frame = Vec::new();
+        let mut kernel = self.kernel.borrow_mut();
+        let first = &pieces[0];
+        let header = kernel.dma(first.address - HEADROOM as u64, HEADROOM as usize, false);
+        assert!(header.iter().all(|byte| *byte == 0), "the headroom is zero");
+        for piece in &pieces {
+            frame.extend_from_slice(kernel.dma(piece.address, piece.length as usize, false));
+        }
+        self.wire.push(frame);
+        self.completed.push_back(token);
+        true
+    }
+}
+
+/// The device, as the driver sees it.
+pub struct FakeDevice(pub Rc<RefCell<Device>>);
+
+impl Transport for FakeDevice {
+    fn information(&self) -> Information {
+        self.0.borrow().information
+    }
+
+    fn link(&mut self) -> bool {
+        true
+    }
+
+    fn post(&mut self, buffer: Piece, token: u16) -> Result<(), Full> {
+        let mut device = self.0.borrow_mut();
+        assert!(token < device.information.receive_capacity);
+        assert!(device.posted.iter().all(|(_, other)| *other != token));
+        assert_eq!(
+            (buffer.address + HEADROOM as u64) % 8,
+            0,
+            "frames are aligned"
+        );
+        device.posted.push_back((buffer, token));
+        Ok(())
+    }
+
+    fn receive(&mut self) -> Result<Option<Received>, DeviceFault> {
+        let mut device = self.0.borrow_mut();
+        if let Some(lie) = device.lies.pop_front() {
+            return lie.map(Some);
+        }
+        let Some(frame) = device.incoming.pop_front() else {
+            return Ok(None);
+        };
+        let Some((buffer, token)) = device.posted.pop_front() else {
+            device.dropped += 1;
+            return Ok(None);
+        };
+        let mut kernel = device.kernel.borrow_mut();
+        kernel
+            .dma(buffer.address, HEADROOM as usize, true)
+            .fill(0xee);
+        kernel
+            .dma(buffer.address + HEADROOM as u64, frame.len(), true)
+            .copy_from_slice(&frame);
+        Ok(Some(Received {
+            token,
+            offset: HEADROOM,
+            length: frame.len() as u32,
+            more: false,
+        }))
+    }
+
+    fn transmit(&mut self, pieces: &[Piece], token: u16) -> Result<(), Full> {
+        let mut device = self.0.borrow_mut();
+        assert!(token < device.information.transmit_capacity);
+        assert!(device.sending.iter().all(|(_, other)| *other != token));
+        assert!(pieces.iter().all(|piece| piece.length > 0));
+        device.sending.push_back((pieces.to_vec(), token));
+        Ok(())
+    }
+
+    fn transmitted(&mut self) -> Result<Option<u16>, DeviceFault> {
+        let mut device = self.0.borrow_mut();
+        if let Some(lie) = device.sent_lies.pop_front() {
+            return lie.map(Some);
+        }
+        Ok(device.completed.pop_front())
+    }
+
+    fn flush(&mut self) {
+        let mut device = self.0.borrow_mut();
+        device.flushes += 1;
+        while device.prompt && device.complete() {}
+    }
+
+    fn ask(&mut self, interest: Interest) -> bool {
+        let mut device = self.0.borrow_mut();
+        device.interest = interest;
+        let received =
+            !device.incoming.is_empty() && !device.posted.is_empty() || !device.lies.is_empty();
+        let sent = !device.completed.is_empty() || !device.sent_lies.is_empty();
+        interest.receive && received || interest.transmit && sent
+    }
+
+    fn quiet(&mut self) {}
+}
