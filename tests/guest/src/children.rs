@@ -7,7 +7,7 @@ use abi::cap::{CapAddr, Rights};
 use rt::child::{BuildError, Builder, Child, ImageError, OwnWindow, Program, SCRATCH_SLOTS};
 use rt::{Kernel, slots};
 use sys::bank::Bank;
-use sys::object::Process;
+use sys::object::{CapTable, Process};
 use sys::{Cap, Error};
 
 /// The program's own bank.
@@ -138,4 +138,16 @@ pub fn weakened(capability: CapAddr, rights: Rights) -> Result<CapAddr, Error> {
     let (table, index) = slots::table_of(address);
     table.put(&Kernel, index, capability, rights)?;
     Ok(address)
+}
+
+/// Puts a bank of this limit, below the program's, in its place: from now on the program buys from that
+/// one. Even init, whose bank has no limit, can so be made to run out of memory.
+///
+/// # Errors
+/// The bank refuses.
+pub fn use_small_bank(limit: u64) -> Result<(), Error> {
+    let small: Cap<Bank> = Cap::at(slots::take()?);
+    BANK.sub_bank(&Kernel, limit, false, small)?;
+    let root: Cap<CapTable> = Cap::at(slot::ROOT);
+    root.put(&Kernel, slot::BANK, small.address(), Rights::FULL)
 }
