@@ -1,23 +1,23 @@
 //! spacebank: sells the machine's storage and takes it back.
 //!
-//! A *space bank* is an account. Objects are bought from it ([`trade`]), count against its limit and
-//! against those of all its ancestors, and become void when it is destroyed ([`end`]). An *opaque*
+//! A *space bank* is an account. Objects are bought from it (`trade`), count against its limit and
+//! against those of all its ancestors, and become void when it is destroyed (`end`). An *opaque*
 //! bank sells into places of tables only: whoever owns it can take everything back, but can never
 //! hold a capability to anything that it sold. That is how a driver buys, out of a client's bank,
 //! memory that the client pays for and does not control. The protocol is `sys::bank`'s.
 //!
 //! # How it is kept
 //!
-//! - [`entry`]: sixteen bytes for each object of the machine, in an array that the kernel sizes at
-//!   boot; [`objects`]: the array, and lists through it. Nothing is allocated, ever.
-//! - [`record`]: a bank's limit, totals and lists. A record lies in a page that the bank's *parent*
+//! - `entry`: sixteen bytes for each object of the machine, in an array that the kernel sizes at
+//!   boot; `objects`: the array, and lists through it. Nothing is allocated, ever.
+//! - `record`: a bank's limit, totals and lists. A record lies in a page that the bank's *parent*
 //!   pays for, mapped where only spacebank reaches it.
-//! - [`owner`]: a bank's serial number says which object holds its record and for the how-manieth time
+//! - `owner`: a bank's serial number says which object holds its record and for the how-manieth time
 //!   that object holds one. So a badge leads to its bank in one step, and a dead one never to another.
-//! - [`ledger`]: totals include descendants; limits are checked by one walk to the root.
-//! - [`kernel`]: the few invocations of the kernel. Nothing that a client sent is ever called.
-//! - [`server`]: dispatch; [`tree`]: making banks, limits, totals, verifying; [`trade`]; [`end`];
-//!   [`reaper`]: what is done unasked; [`serve`]: the main loop; [`audit`]: whether the books balance.
+//! - `ledger`: totals include descendants; limits are checked by one walk to the root.
+//! - `kernel`: the few invocations of the kernel. Nothing that a client sent is ever called.
+//! - `server`: dispatch; `tree`: making banks, limits, totals, verifying; `trade`; `end`;
+//!   `reaper`: what is done unasked; `serve`: the main loop; `audit`: whether the books balance.
 //!
 //! # What holds
 //!

@@ -367,6 +367,37 @@ fn refused_void(world: &mut World, badge: u64) {
 }
 
 #[test]
+fn a_half_removed_bank_keeps_its_books() {
+    let mut world = World::new();
+    let parent = world.sub_bank(PRIME, 1000, false);
+    let leaving = world.sub_bank(parent, 1000, false);
+    for _ in 0..40 {
+        let child = world.sub_bank(leaving, 1000, false);
+        world.buy_one(child, Kind::Page);
+        let page = world.buy_one(leaving, Kind::Page);
+        world.machine().pin(page.oid);
+        assert_eq!(
+            world.call(leaving, &[method::SELL], Some(page)).status,
+            error::OK
+        );
+    }
+    let total = world.usage(parent);
+    assert_eq!(world.usage(leaving)[1..5], [80, 40, 120, 40]);
+    // Children first, then what is in limbo.
+    assert_eq!(
+        world.call(leaving, &[method::REMOVE], None).status,
+        error::MORE
+    );
+    assert_eq!(world.usage(leaving)[1..5], [0, 16, 120, 0]);
+    assert_eq!(world.usage(parent)[..4], total[..4]);
+    assert_eq!(
+        world.call(leaving, &[method::REMOVE], None).status,
+        error::OK
+    );
+    assert_eq!(world.usage(parent)[1..5], [80, 40, total[3], 40]);
+}
+
+#[test]
 fn an_abandoned_removal_is_finished_unasked() {
     let mut world = World::new();
     let leaving = world.sub_bank(PRIME, 1000, false);

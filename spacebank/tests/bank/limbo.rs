@@ -118,6 +118,33 @@ fn limbo_from_before_the_end_moves_up_too() {
 }
 
 #[test]
+fn limbo_leaves_a_dying_subtree_by_the_step_and_never_stops_in_it() {
+    let mut world = World::new();
+    let heir = world.sub_bank(PRIME, 1000, false);
+    let top = world.sub_bank(heir, 1000, false);
+    let middle = world.sub_bank(top, 1000, false);
+    let low = world.sub_bank(middle, 1000, false);
+    for _ in 0..100 {
+        let page = world.buy_one(low, Kind::Page);
+        world.machine().pin(page.oid);
+        assert_eq!(
+            world.call(low, &[method::SELL], Some(page)).status,
+            error::OK
+        );
+    }
+    assert_eq!(
+        world.call(top, &[method::DESTROY], None).status,
+        error::MORE
+    );
+    for badge in [low, middle, top] {
+        assert_eq!(world.limbo(badge), 36);
+    }
+    assert_eq!(world.limbo(heir), 100);
+    assert_eq!(world.end(top, method::DESTROY), 1);
+    assert_eq!(world.usage(heir)[1..5], [0, 100, 103, 0]);
+}
+
+#[test]
 fn limbo_of_a_bank_whose_parent_dies_next_goes_further_up() {
     let mut world = World::new();
     let mut line = vec![PRIME];

@@ -6,6 +6,7 @@ mod world;
 mod end;
 mod hostile;
 mod limbo;
+mod model;
 mod pitfalls;
 mod serve;
 mod trade;
