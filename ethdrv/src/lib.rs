@@ -18,6 +18,7 @@
 //! | `transmit`, [`check`], [`bound`], [`schedule`], [`bucket`], [`flight`] | from sessions to the device |
 //! | [`buffers`], [`frame`], [`transport`] | the driver's own memory, frames, the device |
 //! | [`virtio_net`] | a virtio-net device as the transport |
+//! | [`grant`] | what init gives the driver |
 //! | [`misbehaviour`] | what ends a session |
 #![no_std]
 #![forbid(unsafe_code)]
@@ -34,6 +35,7 @@ pub mod demux;
 pub mod driver;
 pub mod flight;
 pub mod frame;
+pub mod grant;
 pub mod misbehaviour;
 pub mod multicast;
 pub mod pages;

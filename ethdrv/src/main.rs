@@ -1,0 +1,164 @@
+//! The ethernet driver's process: makes its pool, brings the virtio-net device up, and works.
+#![no_std]
+#![no_main]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+use abi::cap::Kind;
+use core::fmt;
+
+use dev::bare::This;
+use dev::pool::Pool;
+use dev::program::{BANK, PROCESS};
+use ethdrv::driver::{BeginError, Driver};
+use ethdrv::grant;
+use ethdrv::virtio_net::{self, PAGES, Vectors, VirtioNet};
+use rt::{Kernel, Mapping, device, slots};
+use sys::object::{Aperture, DeviceDma, DeviceMemory, Irq, Notify, Table};
+use sys::{Cap, Fault};
+use virtio::queue::Area;
+use virtio::{Location, Locations};
+
+rt::entry!(run);
+
+const FUNCTION: Cap<DeviceDma> = Cap::at(grant::FUNCTION);
+const REGISTERS: Cap<DeviceMemory> = Cap::at(grant::REGISTERS);
+const INTERRUPT: Cap<Irq> = Cap::at(grant::INTERRUPT);
+
+/// Pages of the pool: the device's queues, 128 pages of receive buffers for a queue of 256, and the
+/// header copies of the frames that such a queue can hold.
+const POOL: u16 = PAGES as u16 + 134;
+/// The notification bit of the device's interrupt.
+const DEVICE_BIT: u64 = 0;
+/// The entry of the MSI-X table that [`grant::INTERRUPT`] stands for.
+const VECTOR: u16 = 0;
+/// How often a device that resets itself is looked at before it is given up.
+const PATIENCE: u32 = 1_000_000;
+
+/// Why the driver can't start.
+enum Failure {
+    Arguments,
+    Kernel(&'static str, sys::Error),
+    Registers(Fault),
+    Device(virtio_net::Error),
+    Begin(BeginError),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Arguments => {
+                f.write_str("its arguments don't say where the device's structures lie")
+            }
+            Failure::Kernel(what, error) => write!(f, "{what}: {error}"),
+            Failure::Registers(fault) => write!(f, "a structure of the device's: {fault}"),
+            Failure::Device(error) => write!(f, "the device: {error}"),
+            Failure::Begin(error) => write!(f, "beginning: {error}"),
+        }
+    }
+}
+
+fn kernel(what: &'static str) -> impl FnOnce(sys::Error) -> Failure {
+    move |error| Failure::Kernel(what, error)
+}
+
+fn run() -> Result<(), Failure> {
+    let locations: Locations = rt::arguments().map_err(|_| Failure::Arguments)?;
+    let this = This::new().map_err(kernel("reading the clock"))?;
+    let pool = make_pool(&this)?;
+    let transport = start_device(&locations, &pool)?;
+    listen()?;
+    let information = ethdrv::transport::Transport::information(&transport);
+    log::info!(
+        "virtio-net {}, frames of up to {} bytes, queues for {} in and {} out",
+        dev::Mac::new(information.mac),
+        information.frame_limit,
+        information.receive_capacity,
+        information.transmit_capacity,
+    );
+    let mut driver = Driver::begin(this, transport, Cap::at(grant::VERIFIER), pool, PAGES)
+        .map_err(Failure::Begin)?;
+    driver.run()
+}
+
+/// Buys aperture, window and pages, and pins them. From then on the device may be a bus master: it
+/// is told of nothing else.
+fn make_pool(this: &This) -> Result<Pool<This>, Failure> {
+    let buy = |kind: Kind| {
+        let slot = slots::take()?;
+        let (table, index) = slots::table_of(slot);
+        BANK.buy_caps(&Kernel, kind, 1, table, index).map(|()| slot)
+    };
+    let aperture: Cap<Aperture> =
+        Cap::at(buy(Kind::Aperture).map_err(kernel("buying an aperture"))?);
+    let window: Cap<Table> = Cap::at(buy(Kind::Table1).map_err(kernel("buying a window"))?);
+    FUNCTION
+        .bind(&Kernel, aperture)
+        .map_err(kernel("binding its aperture to the device"))?;
+    aperture
+        .set_window(&Kernel, window)
+        .map_err(kernel("giving its aperture a window"))?;
+    let pool = Pool::make(this, aperture, window, POOL).map_err(kernel("making its pool"))?;
+    FUNCTION
+        .set_master(&Kernel, true)
+        .map_err(kernel("switching bus mastering on"))?;
+    Ok(pool)
+}
+
+fn start_device(
+    locations: &Locations,
+    pool: &Pool<This>,
+) -> Result<VirtioNet<Mapping, Mapping>, Failure> {
+    let (_, pages) = REGISTERS
+        .info(&Kernel)
+        .map_err(kernel("looking at the registers"))?;
+    let bar = device::map(REGISTERS, 0, pages).map_err(kernel("mapping the registers"))?;
+    let structure = |location: Location| {
+        bar.part(location.offset as usize, location.length as usize)
+            .map_err(Failure::Registers)
+    };
+    let registers = virtio::Transport::new(
+        structure(locations.common)?,
+        structure(locations.notify)?,
+        locations.notify_multiplier,
+        locations.device.map(structure).transpose()?,
+    );
+    let page = |number: usize| {
+        let memory = pool
+            .memory()
+            .part(Pool::<This>::offset(number), abi::PAGE_SIZE)
+            .ok()?;
+        Some(Area {
+            memory,
+            address: pool.address(number)?,
+        })
+    };
+    let vectors = Vectors {
+        receive: Some(VECTOR),
+        transmit: Some(VECTOR),
+        control: Some(VECTOR),
+        configuration: None,
+    };
+    let mut polls = 0;
+    let wait = || {
+        polls += 1;
+        polls < PATIENCE
+    };
+    VirtioNet::begin(registers, page, vectors, wait).map_err(Failure::Device)
+}
+
+/// Has the device's interrupts arrive.
+fn listen() -> Result<(), Failure> {
+    let slot = slots::take().map_err(kernel("taking a slot"))?;
+    let notify: Cap<Notify> = Cap::at(slot);
+    PROCESS
+        .make_notify(&Kernel, DEVICE_BIT, slot)
+        .map_err(kernel("making a notification"))?;
+    INTERRUPT
+        .bind(&Kernel, notify)
+        .map_err(kernel("binding the interrupt"))?;
+    INTERRUPT
+        .unmask(&Kernel)
+        .map_err(kernel("unmasking the interrupt"))
+}
