@@ -5,7 +5,6 @@ use core::fmt::Write;
 use core::panic::PanicInfo;
 
 use crate::invoke::Kernel;
-use crate::start::program;
 use crate::{backtrace, logging};
 
 #[panic_handler]
@@ -28,7 +27,7 @@ fn panic(info: &PanicInfo<'_>) -> ! {
 pub(crate) fn give_up(message: &dyn core::fmt::Display, instruction: u64, frame: u64) -> ! {
     {
         let mut out = logging::report();
-        let _ = writeln!(out, "{}: {message}", program().name);
+        let _ = writeln!(out, "{message}");
         let _ = backtrace::print(&mut out, instruction, frame);
     }
     Kernel.decline()

@@ -64,7 +64,7 @@ impl Main for fn() -> ! {
 impl<E: Display> Main for fn() -> Result<(), E> {
     fn run(self) {
         if let Err(error) = self() {
-            log::error!("{}: {error}", program().name);
+            log::error!("{error}");
             Kernel.decline();
         }
     }
