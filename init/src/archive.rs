@@ -77,7 +77,7 @@ impl<'a> Archive<'a> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use alloc::vec;
     use proptest::prelude::*;

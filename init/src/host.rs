@@ -56,6 +56,8 @@ pub mod bit {
     pub const DRIVER: u64 = 3;
     /// The program of `program=` stopped.
     pub const GUEST: u64 = 4;
+    /// A session began or ended.
+    pub const SESSIONS: u64 = 5;
     /// The stack of user 0 stopped; the others' follow.
     pub const USERS: u64 = 64;
 }
@@ -69,4 +71,17 @@ pub mod priority {
     pub const INIT: u8 = 40;
     /// Stacks, and the program of `program=`.
     pub const STACK: u8 = 20;
+}
+
+#[cfg(all(feature = "bare", target_os = "none"))]
+impl Host for dev::bare::This {
+    type Window = rt::child::OwnWindow;
+
+    fn window(&self) -> rt::child::OwnWindow {
+        rt::child::OwnWindow::default()
+    }
+
+    fn take_slots(&self, count: u16) -> Result<CapAddr, Error> {
+        rt::slots::take_run(count)
+    }
 }

@@ -228,7 +228,7 @@ impl<S: Sys> virtio::location::Configuration for Config<'_, S> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::super::fake::{ALL, ALL_MEMORY, Function, Machine, SLOT, simple_function};
     use super::*;
     use alloc::string::ToString;

@@ -1,0 +1,6 @@
+//! What the console's commands show: tables, made from what the servers say now.
+
+mod banks;
+mod net;
+mod people;
+mod processes;

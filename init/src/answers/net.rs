@@ -1,0 +1,165 @@
+//! `net`: the sessions.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use dev::admin::{DEVICE, PortState};
+use dev::statistics::{Counter, Counters};
+
+use crate::console::table::{Align, Table};
+use crate::driver::DriverPhase;
+use crate::host::Host;
+use crate::init::Init;
+use crate::launch::clear;
+
+const COLUMNS: &[(&str, Align)] = &[
+    ("user", Align::Left),
+    ("session", Align::Left),
+    ("frames in", Align::Right),
+    ("bytes in", Align::Right),
+    ("frames out", Align::Right),
+    ("bytes out", Align::Right),
+    ("copied", Align::Right),
+    ("dropped", Align::Right),
+    ("spare", Align::Right),
+    ("in flight", Align::Right),
+];
+
+/// Counters that have a column, or that count no loss.
+const NO_DROPS: &[Counter] = &[
+    Counter::ReceivedFrames,
+    Counter::ReceivedBytes,
+    Counter::Copied,
+    Counter::ReceivedMulticast,
+    Counter::ReceivedSwitched,
+    Counter::SentFrames,
+    Counter::SentBytes,
+    Counter::SentSwitched,
+    Counter::SentMulticast,
+    Counter::Throttled,
+    Counter::Sessions,
+    Counter::Misbehaved,
+    Counter::Revoked,
+];
+
+/// Counters that have a column of their own.
+const SHOWN: &[Counter] = &[
+    Counter::ReceivedFrames,
+    Counter::ReceivedBytes,
+    Counter::Copied,
+    Counter::SentFrames,
+    Counter::SentBytes,
+];
+
+impl<H: Host> Init<'_, H> {
+    /// The sessions: what came and went, and what was dropped for which reason.
+    pub(crate) fn answer_net(&self) -> String {
+        match &self.driver.phase {
+            DriverPhase::Running { .. } => {}
+            DriverPhase::Off(why) => return format!("There is no network driver: {why}\n"),
+            _ => return "The network driver is being restarted.\n".into(),
+        }
+        let sys = self.host.sys();
+        let mut table = Table::new(COLUMNS);
+        let mut details = String::new();
+        for (_, member) in self.members.iter() {
+            let Some(port) = member.port else {
+                continue;
+            };
+            let asked = self
+                .driver
+                .admin
+                .inspect(sys, port.number, self.driver.scratch);
+            clear(self.host, self.driver.scratch);
+            let (Ok(port_now), Ok(counters)) =
+                (asked, self.driver.admin.statistics(sys, port.number))
+            else {
+                table.row([member.name().into(), "does not answer".into()]);
+                continue;
+            };
+            let count = |counter| counters.get(counter).to_string();
+            table.row([
+                member.name().into(),
+                state_word(port_now.state).into(),
+                count(Counter::ReceivedFrames),
+                count(Counter::ReceivedBytes),
+                count(Counter::SentFrames),
+                count(Counter::SentBytes),
+                count(Counter::Copied),
+                dropped(&counters).to_string(),
+                port_now.spare_pages.to_string(),
+                port_now.in_flight.to_string(),
+            ]);
+            detail(&mut details, member.name(), &counters);
+        }
+        let mut text = match table.is_empty() {
+            true => "Nobody has a port.\n".into(),
+            false => table.render(),
+        };
+        text.push_str(&details);
+        if let Ok(device) = self.driver.admin.device(sys) {
+            text.push_str(&format!(
+                "The card: {}, frames of up to {} bytes, link {}.\n",
+                device.mac,
+                device.frame_limit,
+                if device.link { "up" } else { "down" }
+            ));
+        }
+        if let Ok(counters) = self.driver.admin.statistics(sys, DEVICE) {
+            detail(&mut text, "the card", &counters);
+        }
+        text
+    }
+}
+
+fn state_word(state: PortState) -> &'static str {
+    match state {
+        PortState::Idle => "none",
+        PortState::Attaching => "attaching",
+        PortState::Open => "open",
+        PortState::Closing => "closing",
+    }
+}
+
+/// Frames that did not arrive, for whatever reason.
+fn dropped(counters: &Counters) -> u64 {
+    let losses = Counter::ALL
+        .iter()
+        .filter(|counter| !NO_DROPS.contains(counter));
+    losses.fold(0, |sum: u64, counter| {
+        sum.wrapping_add(counters.get(*counter))
+    })
+}
+
+/// A line of what else was counted, if anything was.
+fn detail(text: &mut String, name: &str, counters: &Counters) {
+    let others = Counter::ALL
+        .iter()
+        .filter(|counter| !SHOWN.contains(counter));
+    let counted: Vec<String> = others
+        .filter(|counter| counters.get(**counter) != 0)
+        .map(|counter| format!("{} {}", counter.name(), counters.get(*counter)))
+        .collect();
+    if !counted.is_empty() {
+        text.push_str(&format!("{name}: {}\n", counted.join(", ")));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn drops_are_what_did_not_arrive() {
+        let mut counters = Counters::new();
+        counters.add(Counter::ReceivedFrames, 100);
+        counters.add(Counter::NoPage, 3);
+        counters.add(Counter::Runt, 1);
+        counters.add(Counter::Sessions, 2);
+        assert_eq!(dropped(&counters), 4);
+        let mut text = String::new();
+        detail(&mut text, "alice", &counters);
+        assert_eq!(text, "alice: no spare page 3, runt 1, sessions 2\n");
+    }
+}

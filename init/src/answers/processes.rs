@@ -1,0 +1,140 @@
+//! `ps`: the processes.
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use abi::fault::Cause;
+use abi::method::process::state;
+use sys::Cap;
+use sys::bank::Bank;
+use sys::object::{Process, ProcessInfo};
+
+use crate::console::table::{Align, Table, memory, per_cent};
+use crate::host::{CLOCK, Host, PRIME, PROCESS};
+use crate::init::Init;
+use crate::launch::image_name;
+use crate::usage::CpuMark;
+
+const COLUMNS: &[(&str, Align)] = &[
+    ("process", Align::Left),
+    ("program", Align::Left),
+    ("priority", Align::Right),
+    ("CPU", Align::Right),
+    ("since boot", Align::Right),
+    ("cycles", Align::Right),
+    ("memory", Align::Right),
+    ("state", Align::Left),
+];
+
+/// A process that init can ask.
+struct Known {
+    name: String,
+    image: &'static str,
+    info: ProcessInfo,
+    pages: Option<u64>,
+}
+
+impl<H: Host> Init<'_, H> {
+    /// The processes, and how much of the processor each had since `ps` was asked before.
+    pub(crate) fn answer_processes(&mut self) -> String {
+        let Ok(time) = CLOCK.now(self.host.sys()) else {
+            return "The clock does not answer.\n".into();
+        };
+        let known = self.known_processes();
+        let cycles = known
+            .iter()
+            .map(|known| (known.name.clone(), known.info.cycles));
+        let mark = CpuMark {
+            ticks: time.ticks,
+            cycles: cycles.collect(),
+        };
+        let mut table = Table::new(COLUMNS);
+        let (mut recent, mut ever, mut span) = (0, 0, 0);
+        for process in &known {
+            let (ran, ticks) = mark.since(&self.mark, &process.name);
+            (recent, ever, span) = (recent + ran, ever + process.info.cycles, ticks);
+            table.row([
+                process.name.clone(),
+                process.image.into(),
+                process.info.priority.to_string(),
+                per_cent(ran, ticks),
+                per_cent(process.info.cycles, time.ticks),
+                process.info.cycles.to_string(),
+                process.pages.map_or("-".into(), memory),
+                state_word(&process.info).into(),
+            ]);
+        }
+        let rest = time.ticks.saturating_sub(ever);
+        table.row([
+            "(the rest)".into(),
+            String::new(),
+            String::new(),
+            per_cent(span.saturating_sub(recent), span),
+            per_cent(rest, time.ticks),
+            rest.to_string(),
+        ]);
+        self.mark = mark;
+        let mut text = table.render();
+        text.push_str(
+            "CPU is since `ps` was asked before; the rest is spacebank, the kernel and idling.\n",
+        );
+        text
+    }
+
+    fn known_processes(&self) -> Vec<Known> {
+        let sys = self.host.sys();
+        let mut known = Vec::new();
+        let mut add = |name: &str, image, process: Cap<Process>, pages| {
+            if let Ok(info) = process.info(sys) {
+                known.push(Known {
+                    name: name.into(),
+                    image,
+                    info,
+                    pages,
+                });
+            }
+        };
+        let pages = |bank: Cap<Bank>| bank.usage(sys).ok().map(|usage| usage.bought);
+        add("init", "init", PROCESS, self.own_pages());
+        let driver = &self.driver;
+        add(
+            crate::ethernet::NAME,
+            image_name(crate::ethernet::FILE),
+            Cap::at(driver.held.process),
+            pages(driver.bank),
+        );
+        if let Some(guest) = &self.guest {
+            add(
+                guest.name(),
+                "",
+                Cap::at(guest.held.process),
+                pages(guest.bank),
+            );
+        }
+        for (_, member) in self.members.iter().filter(|(_, member)| member.has_bank) {
+            let process = Cap::at(member.slots.held.process);
+            let image = image_name(crate::stack::FILE);
+            add(member.name(), image, process, pages(member.slots.bank));
+        }
+        known
+    }
+
+    /// What the prime bank itself holds: init's own, and what the kernel made before spacebank ran.
+    fn own_pages(&self) -> Option<u64> {
+        let sys = self.host.sys();
+        let kinds = (1..=abi::cap::STORAGE_KINDS as u8).filter_map(abi::cap::Kind::from_u8);
+        kinds.map(|kind| PRIME.usage_of_kind(sys, kind).ok()).sum()
+    }
+}
+
+fn state_word(info: &ProcessInfo) -> &'static str {
+    match (info.state, Cause::from_u8(info.fault as u8)) {
+        (state::STOPPED, Cause::None) => "stopped",
+        (state::STOPPED, cause) => cause.name(),
+        (state::READY, _) => "runs",
+        (state::WAITING, _) => "waits",
+        (state::QUEUED, _) => "waits for a server",
+        (state::CALLING, _) => "waits for an answer",
+        _ => "?",
+    }
+}

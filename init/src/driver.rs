@@ -1,0 +1,309 @@
+//! The ethernet driver: its process, its bank, its ports; and what follows when it dies.
+//!
+//! A dead driver may have left the device in the middle of a transfer. So, in this order: bus
+//! mastering off; the device reset, and seen to be; the driver's bank destroyed, its apertures with
+//! it; the pins of dead apertures ended. Only then is any frame that the device could reach used
+//! again, and a new driver started.
+
+use alloc::format;
+use alloc::string::String;
+
+use abi::cap::{CapAddr, Kind};
+use abi::error::ENOENT;
+use dev::admin::{Admin, method};
+use dev::settings::{PortSettings, Rate, Strategy};
+use sys::bank::Bank;
+use sys::object::DeviceDma;
+use sys::{Cap, Error, Message, Sys};
+
+use crate::failure::{Failure, Trying};
+use crate::host::Host;
+use crate::launch::{Held, clear};
+use crate::manifest::{Ipv4Setting, Ipv6Setting, User};
+use crate::pci::card::Card;
+use crate::pci::config::Config;
+use crate::supervise::backoff::BackOff;
+use crate::user::UserSlots;
+
+/// Objects that the driver's bank may hold besides its image and what is set aside for ports: its
+/// queues, the buffers that the device receives into, its heap.
+pub const BASE: u64 = 2048;
+
+/// How long a device may take to reset itself, in nanoseconds.
+pub const RESET_TIME: u64 = 1_000_000_000;
+
+/// How far the driver has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DriverPhase {
+    /// There is none, and there will be none, for this reason.
+    Off(String),
+    /// It runs, since then.
+    Running {
+        /// Nanoseconds since boot.
+        since: u64,
+    },
+    /// It died; its device is being reset.
+    Resetting {
+        /// When it should be done, in nanoseconds since boot.
+        until: u64,
+    },
+    /// Its bank is being destroyed.
+    Emptying,
+    /// Its pins are being ended.
+    Releasing,
+    /// It waits for its next start.
+    Resting {
+        /// Nanoseconds since boot.
+        until: u64,
+    },
+}
+
+/// The driver.
+#[derive(Debug)]
+pub struct Driver {
+    /// How far it has come.
+    pub phase: DriverPhase,
+    /// Its device.
+    pub card: Option<Card>,
+    /// The device's function.
+    pub function: Cap<DeviceDma>,
+    /// Its bank.
+    pub bank: Cap<Bank>,
+    /// Its process and root table.
+    pub held: Held,
+    /// Its administration.
+    pub admin: Admin,
+    /// The device's interrupt.
+    pub interrupt: CapAddr,
+    /// A slot to work with.
+    pub scratch: CapAddr,
+    /// Objects that its bank may hold without ports.
+    pub base: u64,
+    /// Objects set aside for ports.
+    pub reserved: u64,
+    /// When it is started again.
+    pub back_off: BackOff,
+}
+
+impl Driver {
+    /// No driver yet.
+    ///
+    /// # Errors
+    /// No slot is left.
+    pub fn new<H: Host>(host: &H) -> Result<Driver, Failure> {
+        let take = || host.take_slot().trying("taking slots for the driver");
+        Ok(Driver {
+            phase: DriverPhase::Off("it was not asked for".into()),
+            card: None,
+            function: Cap::at(take()?),
+            bank: Cap::at(take()?),
+            held: Held {
+                process: take()?,
+                root: take()?,
+            },
+            admin: Admin::at(take()?),
+            interrupt: take()?,
+            scratch: take()?,
+            base: BASE,
+            reserved: 0,
+            back_off: BackOff::default(),
+        })
+    }
+
+    /// Whether it runs.
+    pub fn is_running(&self) -> bool {
+        matches!(self.phase, DriverPhase::Running { .. })
+    }
+
+    /// Makes a user's port: moves the reserve to the driver's bank, buys aperture and window from it,
+    /// and has the driver make the port. Whatever fails is undone.
+    ///
+    /// # Errors
+    /// What was being done, and why it could not be.
+    pub fn add_port<H: Host>(
+        &mut self,
+        host: &H,
+        user: &User,
+        reserve: u64,
+        slots: &UserSlots,
+    ) -> Result<u64, Failure> {
+        let sys = host.sys();
+        self.set_reserved(host, self.reserved + reserve)?;
+        let made = self.make_port(host, user, slots);
+        if made.is_err() {
+            self.drop_port_objects(host, slots);
+            self.return_reserve(host, reserve);
+            return made;
+        }
+        let number = made?;
+        for address in addresses(user) {
+            if let Err(error) = self.admin.bind_address(sys, number, address) {
+                // A port that isn't bound as it should be must not be there.
+                let removed = self.admin.remove_port(sys, number);
+                log::debug!("port {number} removed again: {removed:?}");
+                self.drop_port_objects(host, slots);
+                self.return_reserve(host, reserve);
+                return Err(Failure::of(format!("binding the port to {address}"), error));
+            }
+        }
+        Ok(number)
+    }
+
+    fn make_port<H: Host>(&self, host: &H, user: &User, slots: &UserSlots) -> Result<u64, Failure> {
+        let sys = host.sys();
+        let objects = [
+            (Kind::Aperture, slots.aperture.address()),
+            (Kind::Table1, slots.window.address()),
+        ];
+        for (kind, slot) in objects {
+            clear(host, slot);
+            let (table, index) = host.table_of(slot);
+            self.bank
+                .buy_caps(sys, kind, 1, table, index)
+                .trying(format_args!(
+                    "buying the port's {} from the driver's bank",
+                    kind.name()
+                ))?;
+        }
+        self.function
+            .bind(sys, slots.aperture)
+            .trying("binding the port's aperture")?;
+        slots
+            .aperture
+            .set_window(sys, slots.window)
+            .trying("setting the aperture's window")?;
+        clear(host, slots.port.address());
+        self.admin
+            .add_port(
+                sys,
+                &settings(user),
+                slots.aperture,
+                slots.window,
+                slots.port,
+            )
+            .trying("asking the driver for a port")
+    }
+
+    /// Asks the driver to remove a port. It takes until nothing of it is in use; init asks again later
+    /// whether it is done ([`Driver::port_is_gone`]), for it waits for no driver.
+    pub fn begin_remove_port<H: Host>(&self, host: &H, number: u64) {
+        let message = Message::new(&[method::REMOVE_PORT, number]);
+        // Lost when the driver is not listening just now: it is sent again.
+        let _ = host.sys().send(self.admin.address(), &message);
+    }
+
+    /// Whether a port is gone.
+    pub fn port_is_gone<H: Host>(&self, host: &H, number: u64) -> bool {
+        let sys = host.sys();
+        let answer = self.admin.inspect(sys, number, self.scratch);
+        clear(host, self.scratch);
+        match answer {
+            Ok(_) => false,
+            Err(error) => error.is(ENOENT) || !self.is_running(),
+        }
+    }
+
+    /// Gives back what was bought for a port, and its reserve.
+    pub fn finish_remove_port<H: Host>(&mut self, host: &H, reserve: u64, slots: &UserSlots) {
+        self.drop_port_objects(host, slots);
+        self.return_reserve(host, reserve);
+    }
+
+    fn drop_port_objects<H: Host>(&self, host: &H, slots: &UserSlots) {
+        for slot in [slots.aperture.address(), slots.window.address()] {
+            // The driver may have sold it already, or never got it.
+            let _ = self.bank.sell(host.sys(), slot);
+            clear(host, slot);
+        }
+        clear(host, slots.port.address());
+    }
+
+    fn set_reserved<H: Host>(&mut self, host: &H, reserved: u64) -> Result<(), Failure> {
+        self.bank
+            .set_limit(host.sys(), self.base + reserved)
+            .trying("setting the limit of the driver's bank")?;
+        self.reserved = reserved;
+        Ok(())
+    }
+
+    fn return_reserve<H: Host>(&mut self, host: &H, reserve: u64) {
+        let left = self.reserved.saturating_sub(reserve);
+        if let Err(failure) = self.set_reserved(host, left) {
+            log::warn!("{failure}");
+        }
+    }
+
+    /// Stops the device of a dead driver: no DMA, and a reset begun.
+    ///
+    /// # Errors
+    /// What could not be done.
+    pub fn stop_device<H: Host>(&self, host: &H) -> Result<(), Failure> {
+        let sys = host.sys();
+        self.function
+            .set_master(sys, false)
+            .trying("turning the card's bus mastering off")?;
+        self.with_status(host, |status, config| status.reset(config))
+            .trying("resetting the network card")
+    }
+
+    /// Whether the device has reset itself.
+    ///
+    /// # Errors
+    /// It can't be asked.
+    pub fn device_is_reset<H: Host>(&self, host: &H) -> Result<bool, Failure> {
+        self.with_status(host, |status, config| status.is_reset(config))
+            .trying("asking the network card whether it is reset")
+    }
+
+    fn with_status<H: Host, T>(
+        &self,
+        host: &H,
+        act: impl FnOnce(&crate::pci::virtio::StatusWindow, &Config<'_, H::Sys>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let card = self.card.as_ref().ok_or(Error::new(abi::error::ENODEV))?;
+        act(&card.status, &Config::new(host.sys(), self.function))
+    }
+}
+
+/// The settings of a user's port.
+pub fn settings(user: &User) -> PortSettings {
+    PortSettings {
+        mac: dev::Mac::new(user.mac.bytes()),
+        rate: Rate {
+            bytes_per_second: user.rate.map_or(0, u64::from),
+            burst: user.burst_bytes().map_or(0, u64::from),
+            share: user.share,
+        },
+        transmit_pages: user.transmit_slots,
+        receive_pages: user.receive_slots,
+        strategy: match user.strategy {
+            crate::manifest::Strategy::Copy => Strategy::Copy,
+        },
+    }
+}
+
+/// The IP addresses that a user's port is bound to; none where it is not bound. A bound port may
+/// always use the link-local address that follows from its MAC address.
+fn addresses(user: &User) -> impl Iterator<Item = core::net::IpAddr> {
+    let ipv4 = match user.ipv4 {
+        Ipv4Setting::Static(cidr) => Some(cidr.address.into()),
+        Ipv4Setting::Dhcp => None,
+    };
+    let ipv6 = match user.ipv6 {
+        Ipv6Setting::Static(cidr) => Some(cidr.address.into()),
+        Ipv6Setting::Off | Ipv6Setting::Slaac => None,
+    };
+    let link_local =
+        matches!(user.ipv6, Ipv6Setting::Static(_)).then(|| link_local(user.mac.bytes()).into());
+    [ipv4, ipv6, link_local]
+        .into_iter()
+        .flatten()
+        .filter(|_| user.bind_addresses)
+}
+
+/// The link-local address with the interface identifier of a MAC address (RFC 4291, appendix A).
+fn link_local(mac: [u8; 6]) -> core::net::Ipv6Addr {
+    let [a, b, c, d, e, f] = mac;
+    let identifier = u64::from_be_bytes([a ^ 2, b, c, 0xff, 0xfe, d, e, f]);
+    core::net::Ipv6Addr::from_bits(0xfe80 << 112 | u128::from(identifier))
+}

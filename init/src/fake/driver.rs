@@ -1,0 +1,148 @@
+//! The driver's administration, as far as init sees it.
+
+use abi::error::{EEXIST, ENOENT, EPIPE, Status, status};
+use abi::method::process::state;
+use alloc::vec::Vec;
+use dev::Mac;
+use dev::admin::method;
+use dev::settings::{PortSettings, address_from_words};
+use sys::Message;
+
+use super::{FakeBank, Thing, World};
+
+/// A port.
+#[derive(Clone, Debug)]
+pub struct FakePort {
+    pub settings: PortSettings,
+    pub addresses: Vec<core::net::IpAddr>,
+    /// Its removal began; so often it is still there.
+    pub removing: Option<u32>,
+    /// The bank of its session.
+    pub session: Option<u64>,
+}
+
+impl World {
+    /// Whether a process runs.
+    pub fn runs(&self, process: u64) -> bool {
+        let objects = self.objects.borrow();
+        objects
+            .get(&process)
+            .is_some_and(|object| object.process.state != state::STOPPED)
+    }
+
+    pub(super) fn call_admin(&self, process: u64, message: &Message) -> Result<[u64; 6], Status> {
+        if !self.runs(process) {
+            return Err(status(EPIPE));
+        }
+        let w = message.words;
+        let absent = status(ENOENT);
+        let mut ports = self.ports.borrow_mut();
+        match w[0] {
+            method::DEVICE => {
+                if self.driver_dies.get() {
+                    self.fault(process, 1);
+                    return Err(status(EPIPE));
+                }
+                self.note("driver works");
+                let mac = Mac::new([0x52, 0x54, 0, 0x12, 0x34, 0x56]);
+                Ok([mac.word(), 1514, 1, ports.len() as u64, 0, 0])
+            }
+            method::ADD_PORT => {
+                let settings = PortSettings::from_words([w[1], w[2], w[3], w[4]], 1514)
+                    .map_err(|error| error.0)?;
+                if ports.values().any(|port| port.settings.mac == settings.mac) {
+                    return Err(status(EEXIST));
+                }
+                for cap in [message.caps[0], message.caps[1]] {
+                    assert!(matches!(self.thing(cap), Some(Thing::Object(_))));
+                }
+                let number = self.fresh();
+                let port = FakePort {
+                    settings,
+                    addresses: Vec::new(),
+                    removing: None,
+                    session: None,
+                };
+                ports.insert(number, port);
+                self.put(
+                    message.receive[0],
+                    Thing::Start {
+                        process,
+                        badge: number << 2 | 1,
+                    },
+                );
+                Ok([number, 0, 0, 0, 0, 0])
+            }
+            method::BIND_ADDRESS => {
+                let address = address_from_words([w[2], w[3], w[4]]).unwrap();
+                ports.get_mut(&w[1]).ok_or(absent)?.addresses.push(address);
+                Ok([0; 6])
+            }
+            method::REMOVE_PORT => {
+                let port = ports.get_mut(&w[1]).ok_or(absent)?;
+                port.removing = port.removing.or(Some(self.reluctance.get()));
+                Ok([0; 6])
+            }
+            method::INSPECT => {
+                let port = ports.get_mut(&w[1]).ok_or(absent)?;
+                match &mut port.removing {
+                    Some(0) => {
+                        ports.remove(&w[1]);
+                        return Err(absent);
+                    }
+                    Some(left) => *left -= 1,
+                    None => {}
+                }
+                if let Some(id) = port
+                    .session
+                    .filter(|id| self.banks.borrow().contains_key(id))
+                {
+                    self.put(message.receive[0], Thing::Bank { id, rights: 0xff });
+                }
+                Ok([2, 1, 64, 64, 60, 0])
+            }
+            method::SET_NOTIFY => {
+                self.session_bit.set(self.bit(message.caps[0]));
+                Ok([0; 6])
+            }
+            method::STATISTICS => {
+                if w[1] != dev::admin::DEVICE && !ports.contains_key(&w[1]) {
+                    return Err(absent);
+                }
+                Ok([w[2] + 1; 6])
+            }
+            other => panic!("admin method {other}"),
+        }
+    }
+
+    /// Has a user's stack attach: its session's bank, of `pages` objects, comes under its own.
+    pub fn attach(&self, bank: u64, mac: [u8; 6], pages: u64) -> u64 {
+        let id = self.fresh();
+        let session = FakeBank {
+            parent: Some(bank),
+            limit: pages,
+            places: pages,
+            ..FakeBank::prime()
+        };
+        self.banks.borrow_mut().insert(id, session);
+        let mut ports = self.ports.borrow_mut();
+        let port = ports
+            .values_mut()
+            .find(|port| port.settings.mac.bytes() == mac)
+            .unwrap();
+        port.session = Some(id);
+        self.bits.borrow_mut().extend(self.session_bit.get());
+        id
+    }
+
+    /// Makes a process fault, and tells its keeper.
+    pub fn fault(&self, process: u64, cause: u64) {
+        let mut objects = self.objects.borrow_mut();
+        let process = &mut objects.get_mut(&process).unwrap().process;
+        process.state = state::STOPPED;
+        process.fault = cause;
+        if let Some(bit) = process.keeper {
+            self.bits.borrow_mut().insert(bit);
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! Users come: what a user gets, and in which order.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use rt::child::{Grant, STACK_PAGES};
+
+use super::{Init, Work};
+use crate::driver::DriverPhase;
+use crate::failure::{Failure, Trying};
+use crate::guest::SELF_NAMES;
+use crate::host::{DEVICE_DMA, DEVICE_MEMORY, Host, PRIME, priority};
+use crate::launch::{OWN_BANK, Order, clear, image};
+use crate::manifest::{User, UserSpec};
+use crate::pci::card::{self, Means};
+use crate::plan::{plan, program_objects};
+use crate::stack;
+use crate::user::{Member, Next, Phase, PortHeld, UserSlots, bit_of};
+
+impl<H: Host> Init<'_, H> {
+    /// Starts the driver, and queues the manifest's users.
+    pub(crate) fn start_users(&mut self) {
+        let means = Means {
+            dma: DEVICE_DMA,
+            memory: DEVICE_MEMORY,
+            function: self.driver.function.address(),
+            scratch: self.driver.scratch,
+        };
+        match card::find(self.host.sys(), self.manifest.system.net_device, means) {
+            Ok(card) => {
+                self.driver.card = Some(card);
+                self.start_driver();
+            }
+            Err(failure) => {
+                log::error!("no network: {failure}");
+                self.driver.phase = DriverPhase::Off(failure.to_string());
+            }
+        }
+        for user in self.manifest.user.clone() {
+            match self.add_member(user, false) {
+                Ok(number) => self.add_work(Work::BringUp(number)),
+                Err(failure) => log::error!("{failure}"),
+            }
+        }
+    }
+
+    /// Makes a user known, and reckons what it gets. Nothing is bought yet.
+    fn add_member(&mut self, user: User, spawned: bool) -> Result<usize, Failure> {
+        let name = user.name.to_string();
+        let whole = format!("user {name}");
+        if SELF_NAMES.contains(&name.as_str()) {
+            return Err(Failure::new(whole, "a part of the system has this name"));
+        }
+        let image = image(&self.archive, stack::FILE).map_err(|failure| failure.during(&whole))?;
+        let plan = plan(&user, program_objects(&image, STACK_PAGES))
+            .map_err(|error| Failure::new(&whole, error).advise("raise its bank's limit"))?;
+        let slots = UserSlots::take(self.host).map_err(|failure| failure.during(&whole))?;
+        let member = Member::new(user, plan, slots, spawned);
+        self.members.add(member).ok_or_else(|| {
+            slots.give(self.host);
+            Failure::new(whole, format!("there are {} already", crate::user::MOST))
+                .advise("revoke one")
+        })
+    }
+
+    /// Brings up a user described at the console.
+    ///
+    /// # Errors
+    /// What was being done, and why it could not be; then nothing of the user is left.
+    pub(crate) fn spawn(&mut self, spec: UserSpec) -> Result<String, Failure> {
+        let what = format!("spawning {}", spec.name());
+        let present: Vec<User> = self
+            .members
+            .iter()
+            .map(|(_, member)| member.user.clone())
+            .collect();
+        let user = spec
+            .into_user(&self.manifest, &present)
+            .map_err(|error| Failure::new(&what, error))?;
+        if let Some(why) = self.no_driver() {
+            return Err(Failure::new(what, why));
+        }
+        let number = self.add_member(user, true)?;
+        if let Err(failure) = self.bring_up(number) {
+            self.give_up(number, Next::Forget);
+            return Err(failure);
+        }
+        Ok(self.members.get(number).map(describe).unwrap_or_default())
+    }
+
+    /// Why no user can be brought up just now.
+    fn no_driver(&self) -> Option<String> {
+        match &self.driver.phase {
+            DriverPhase::Running { .. } => None,
+            DriverPhase::Off(why) => Some(format!("there is no network driver: {why}")),
+            _ => Some("the network driver is being restarted; try again in a moment".into()),
+        }
+    }
+
+    /// Brings up a user whose turn it is. Answers whether there is more to do for it: never.
+    pub(crate) fn bring_up_in_turn(&mut self, number: usize) -> bool {
+        let Some(member) = self.members.get_mut(number) else {
+            return false;
+        };
+        if member.phase != Phase::Starting {
+            return false;
+        }
+        match &self.driver.phase {
+            DriverPhase::Running { .. } => {}
+            DriverPhase::Off(why) => {
+                member.phase = Phase::Failed(format!("there is no network driver: {why}"));
+                return false;
+            }
+            // The driver's start brings up whoever is starting.
+            _ => return false,
+        }
+        match self.bring_up(number) {
+            Ok(()) => {
+                if let Some(member) = self.members.get(number) {
+                    log::info!("{}", describe(member));
+                }
+            }
+            Err(failure) => {
+                log::error!("{failure}");
+                self.could_not_bring_up(number, failure.to_string());
+            }
+        }
+        false
+    }
+
+    /// A user who ran before is tried again later, one who never did is not.
+    fn could_not_bring_up(&mut self, number: usize, why: String) {
+        let now = self.host.now();
+        let Some(member) = self.members.get_mut(number) else {
+            return;
+        };
+        let next = match member.back_off.deaths() {
+            0 => Next::Fail(why),
+            _ => Next::Restart {
+                at: member.back_off.died(now),
+            },
+        };
+        self.give_up(number, next);
+    }
+
+    /// Port, bank and stack. What was made when it fails is left to [`Init::give_up`].
+    fn bring_up(&mut self, number: usize) -> Result<(), Failure> {
+        let (host, now) = (self.host, self.host.now());
+        let Some(member) = self.members.get_mut(number) else {
+            return Ok(());
+        };
+        let (user, slots, plan) = (&member.user, member.slots, member.plan);
+        let whole = format!("user {}", user.name);
+        let during = |failure: Failure| failure.during(&whole);
+        let image = image(&self.archive, stack::FILE).map_err(during)?;
+        if member.port.is_none() {
+            let port = self
+                .driver
+                .add_port(host, user, plan.reserve, &slots)
+                .map_err(during)?;
+            member.port = Some(PortHeld {
+                number: port,
+                reserve: plan.reserve,
+            });
+        }
+        clear(host, slots.bank.address());
+        PRIME
+            .sub_bank(host.sys(), plan.limit, false, slots.bank)
+            .trying("making its bank")
+            .map_err(during)?;
+        member.has_bank = true;
+        let arguments = stack::arguments(user, &plan).map_err(during)?;
+        let order = Order {
+            name: user.name.as_str(),
+            file: stack::FILE,
+            arguments: &arguments,
+            priority: priority::STACK,
+            bank: slots.bank,
+            bank_rights: OWN_BANK,
+            grants: &[Grant::new(stack::PORT_SLOT, slots.port.address())],
+            bit: bit_of(number),
+        };
+        self.launcher
+            .launch(host, &image, &order, slots.held)
+            .map_err(during)?;
+        member.phase = Phase::Running { since: now };
+        member.back_off.started(now);
+        Ok(())
+    }
+}
+
+/// A line about a user who is up.
+fn describe(member: &Member) -> String {
+    let user = &member.user;
+    format!(
+        "{} is up: {}, IPv4 {}, IPv6 {}, bank of {} pages ({} set aside for its port)",
+        user.name, user.mac, user.ipv4, user.ipv6, user.bank, member.plan.reserve
+    )
+}

@@ -1,0 +1,340 @@
+//! The driver starts, dies, and starts again.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use abi::cap::Rights;
+use dev::badge::ADMIN_BADGE;
+use rt::child::STACK_PAGES;
+use sys::Cap;
+use sys::object::{CapTable, Process};
+
+use super::leaving::destroy_step;
+use super::{Due, Init, Work};
+use crate::driver::{BASE, DriverPhase, RESET_TIME};
+use crate::ethernet as start;
+use crate::failure::{Failure, Trying};
+use crate::host::{Host, PRIME, PROCESS, bit, priority};
+use crate::launch::{OWN_BANK, Order, clear, image, image_name};
+use crate::plan::program_objects;
+use crate::stack::PORT_SLOT;
+use crate::supervise::report::{self, Subject};
+use crate::user::{Member, Phase, PortHeld};
+
+/// How often init asks whether the device has reset itself, in nanoseconds.
+const ASK_RESET: u64 = 1_000_000;
+
+/// How many sessions are looked at in a step.
+const LOOKS: usize = 16;
+
+impl<H: Host> Init<'_, H> {
+    /// Starts the driver, and then whoever waits for it.
+    pub(crate) fn start_driver(&mut self) {
+        let now = self.host.now();
+        if let Err(failure) = image(&self.archive, start::FILE) {
+            // The archive won't change.
+            let failure = failure.during("the network driver");
+            log::error!("no network: {failure}");
+            self.driver.phase = DriverPhase::Off(failure.to_string());
+            return;
+        }
+        match self.try_start_driver() {
+            Ok(told) => {
+                log::info!("{told}");
+                self.driver.phase = DriverPhase::Running { since: now };
+                self.driver.back_off.started(now);
+                let waiting: Vec<Work> = self.members.iter().filter_map(waits_for_driver).collect();
+                waiting.into_iter().for_each(|work| self.add_work(work));
+            }
+            Err(failure) => {
+                log::error!("{failure}");
+                self.report_driver();
+                self.driver_died();
+            }
+        }
+    }
+
+    fn try_start_driver(&mut self) -> Result<String, Failure> {
+        let (host, sys) = (self.host, self.host.sys());
+        let during = |failure: Failure| failure.during("the network driver");
+        let image = image(&self.archive, start::FILE).map_err(during)?;
+        let driver = &mut self.driver;
+        driver.base = BASE + program_objects(&image, STACK_PAGES);
+        driver.reserved = 0;
+        clear(host, driver.bank.address());
+        PRIME
+            .sub_bank(sys, driver.base, false, driver.bank)
+            .trying("making its bank")
+            .map_err(during)?;
+        let (grants, arguments) = start::equip(host, driver).map_err(during)?;
+        let order = Order {
+            name: start::NAME,
+            file: start::FILE,
+            arguments: &arguments,
+            priority: priority::DRIVER,
+            bank: driver.bank,
+            bank_rights: OWN_BANK,
+            grants: &grants,
+            bit: bit::DRIVER,
+        };
+        let child = self
+            .launcher
+            .launch(host, &image, &order, driver.held)
+            .map_err(during)?;
+        clear(host, driver.scratch);
+        clear(host, driver.admin.address());
+        child
+            .process
+            .make_start(sys, ADMIN_BADGE, driver.admin.address())
+            .trying("making the capability to its administration")
+            .map_err(during)?;
+        PROCESS
+            .make_notify(sys, bit::SESSIONS, driver.scratch)
+            .and_then(|()| driver.admin.set_notify(sys, Cap::at(driver.scratch)))
+            .trying("asking to be told of sessions")
+            .map_err(during)?;
+        clear(host, driver.scratch);
+        // Its first answer comes when the device works; if it dies before, this fails.
+        let device = driver
+            .admin
+            .device(sys)
+            .trying("asking for its device")
+            .map_err(during)?;
+        let address = driver
+            .card
+            .as_ref()
+            .map(|card| card.address.to_string())
+            .unwrap_or_default();
+        Ok(format!(
+            "{} drives {address}: {}, frames of up to {} bytes, link {}",
+            start::NAME,
+            device.mac,
+            device.frame_limit,
+            if device.link { "up" } else { "down" }
+        ))
+    }
+
+    /// The driver stopped: says why, and makes the device safe.
+    pub(crate) fn driver_stopped(&mut self) {
+        if self.driver.is_running() && self.report_driver() {
+            self.driver_died();
+        }
+    }
+
+    /// Reports why the driver stopped, if it did.
+    fn report_driver(&self) -> bool {
+        let sys = self.host.sys();
+        let process: Cap<Process> = Cap::at(self.driver.held.process);
+        let stopped = crate::supervise::has_stopped(sys, process);
+        if stopped {
+            let subject = Subject {
+                name: start::NAME,
+                image: image_name(start::FILE),
+            };
+            report::lines(sys, process, subject)
+                .iter()
+                .for_each(|line| log::error!("{line}"));
+        }
+        stopped
+    }
+
+    /// Makes the device of a dead driver safe, and has everything started again.
+    pub(crate) fn driver_died(&mut self) {
+        let now = self.host.now();
+        let stopped = self.driver.stop_device(self.host);
+        let numbers: Vec<usize> = self.members.iter().map(|(number, _)| number).collect();
+        numbers
+            .into_iter()
+            .for_each(|number| self.port_is_lost(number));
+        if let Err(failure) = stopped {
+            self.driver_is_off(failure);
+            return;
+        }
+        self.driver.phase = DriverPhase::Resetting {
+            until: now + RESET_TIME,
+        };
+        self.timers.set(now + ASK_RESET, Due::AskReset);
+    }
+
+    /// A user's port died with the driver. Its stack goes on: connections live there, and it attaches
+    /// again as soon as it finds a new port where the old one was.
+    fn port_is_lost(&mut self, number: usize) {
+        let host = self.host;
+        let Some(member) = self.members.get_mut(number) else {
+            return;
+        };
+        if member.port.take().is_none() {
+            return;
+        }
+        let slots = member.slots;
+        for slot in [
+            slots.port.address(),
+            slots.aperture.address(),
+            slots.window.address(),
+        ] {
+            clear(host, slot);
+        }
+        if matches!(member.phase, Phase::Running { .. }) {
+            self.add_work(Work::EmptySession(number));
+        }
+    }
+
+    /// A step of destroying the bank of a session whose driver died; answers whether there is more.
+    pub(crate) fn empty_session(&mut self, number: usize) -> bool {
+        let Some(member) = self.members.get(number) else {
+            return false;
+        };
+        let session = member.slots.session;
+        if destroy_step(self.host.sys(), session, member.name()) {
+            return true;
+        }
+        clear(self.host, session.address());
+        false
+    }
+
+    /// Notes the banks of sessions, from a user on: when the driver dies, it can't be asked any more.
+    /// Answers whether there is more, which is never: the rest is work of its own.
+    pub(crate) fn look_at_sessions(&mut self, first: usize) -> bool {
+        if !self.driver.is_running() {
+            return false;
+        }
+        let from_first = self.members.iter().filter(|(number, _)| *number >= first);
+        let mut next = None;
+        for (seen, (number, member)) in from_first.enumerate() {
+            if seen == LOOKS {
+                next = Some(number);
+                break;
+            }
+            if let Some(port) = member.port {
+                let into = member.slots.session.address();
+                clear(self.host, into);
+                // A port that can't be looked at has no session that matters.
+                let _ = self
+                    .driver
+                    .admin
+                    .inspect(self.host.sys(), port.number, into);
+            }
+        }
+        if let Some(next) = next {
+            self.add_work(Work::LookAtSessions(next));
+        }
+        false
+    }
+
+    /// Makes a port for a user whose stack goes on, and puts it where the stack looks for it.
+    pub(crate) fn give_port(&mut self, number: usize) -> bool {
+        let host = self.host;
+        let Some(member) = self.members.get_mut(number) else {
+            return false;
+        };
+        let running = matches!(member.phase, Phase::Running { .. });
+        if !running || member.port.is_some() || !self.driver.is_running() {
+            return false;
+        }
+        let (slots, reserve) = (member.slots, member.plan.reserve);
+        let root: Cap<CapTable> = Cap::at(slots.held.root);
+        let made = self.driver.add_port(host, &member.user, reserve, &slots);
+        let put = made.and_then(|port| {
+            member.port = Some(PortHeld {
+                number: port,
+                reserve,
+            });
+            let from = slots.port.address();
+            root.put(host.sys(), PORT_SLOT, from, Rights::FULL)
+                .trying("handing it the port")
+        });
+        if let Err(failure) = put {
+            log::error!("{}", failure.during(format_args!("user {}", member.name())));
+            self.restart_later(number);
+        }
+        false
+    }
+
+    /// There is no safe way to go on with this device: what it may still reach stays pinned.
+    fn driver_is_off(&mut self, failure: Failure) {
+        log::error!("{failure}; the network stays down, and what the card may reach stays pinned");
+        self.driver.phase = DriverPhase::Off(failure.to_string());
+    }
+
+    /// Asks whether the device has reset itself.
+    pub(crate) fn ask_reset(&mut self) {
+        let DriverPhase::Resetting { until } = self.driver.phase else {
+            return;
+        };
+        let now = self.host.now();
+        match self.driver.device_is_reset(self.host) {
+            Ok(true) => {
+                self.driver.phase = DriverPhase::Emptying;
+                self.add_work(Work::EmptyDriver);
+            }
+            Ok(false) if now < until => self.timers.set(now + ASK_RESET, Due::AskReset),
+            Ok(false) => {
+                let failure = Failure::new("resetting the network card", "it doesn't finish");
+                self.driver_is_off(failure);
+            }
+            Err(failure) => self.driver_is_off(failure),
+        }
+    }
+
+    /// A step of destroying the driver's bank; answers whether there is more.
+    pub(crate) fn empty_driver(&mut self) -> bool {
+        if self.driver.phase != DriverPhase::Emptying {
+            return false;
+        }
+        if destroy_step(self.host.sys(), self.driver.bank, start::NAME) {
+            return true;
+        }
+        for slot in [
+            self.driver.bank.address(),
+            self.driver.admin.address(),
+            self.driver.held.process,
+            self.driver.held.root,
+        ] {
+            clear(self.host, slot);
+        }
+        self.driver.phase = DriverPhase::Releasing;
+        self.add_work(Work::ReleasePins);
+        false
+    }
+
+    /// A step of ending the pins of the driver's dead apertures; answers whether there is more.
+    pub(crate) fn release_pins(&mut self) -> bool {
+        if self.driver.phase != DriverPhase::Releasing {
+            return false;
+        }
+        if self
+            .work
+            .iter()
+            .any(|work| matches!(work, Work::EmptySession(_)))
+        {
+            // Later sessions' banks will be noted in the same slots.
+            return true;
+        }
+        match self.driver.function.release(self.host.sys()) {
+            Ok((_, true)) => true,
+            Ok((_, false)) => {
+                let now = self.host.now();
+                let at = self.driver.back_off.died(now);
+                let seconds = (at - now).div_ceil(crate::supervise::backoff::SECOND);
+                log::warn!("{} is started again in {seconds} s", start::NAME);
+                self.driver.phase = DriverPhase::Resting { until: at };
+                self.timers.set(at, Due::RestartDriver);
+                false
+            }
+            Err(error) => {
+                self.driver_is_off(Failure::of("ending the pins of the dead driver", error));
+                false
+            }
+        }
+    }
+}
+
+/// What has to be done for a user when there is a driver again.
+fn waits_for_driver((number, member): (usize, &Member)) -> Option<Work> {
+    match member.phase {
+        Phase::Starting => Some(Work::BringUp(number)),
+        Phase::Running { .. } if member.port.is_none() => Some(Work::GivePort(number)),
+        _ => None,
+    }
+}

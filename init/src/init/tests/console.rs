@@ -1,0 +1,102 @@
+//! What is typed is answered.
+
+use super::*;
+
+#[test]
+fn every_command_answers() {
+    let world = world();
+    let line = "forwards=tcp:8081:10.0.2.21:80,udp:7001:10.0.2.21:7";
+    let mut init = start(world, line, TWO_USERS);
+    let shown = type_line(&mut init, "help\r");
+    assert!(shown.contains("spawn NAME"), "{shown}");
+    let shown = type_line(&mut init, "users\r");
+    assert!(
+        shown.contains("alice") && shown.contains("10.0.2.21/24") && shown.contains("up for 0 s")
+    );
+    let shown = type_line(&mut init, "banks\r");
+    assert!(
+        shown.contains("prime (init)") && shown.contains("\n  ethdrv"),
+        "{shown}"
+    );
+    assert!(shown.contains("high-water"), "{shown}");
+    let shown = type_line(&mut init, "ps\r");
+    assert!(
+        shown.contains("netstack") && shown.contains("(the rest)"),
+        "{shown}"
+    );
+    let shown = type_line(&mut init, "net\r");
+    assert!(
+        shown.contains("frames in") && shown.contains("The card: 52:54:00"),
+        "{shown}"
+    );
+    let shown = type_line(&mut init, "ports\r");
+    assert!(
+        shown.contains("tcp 10.0.2.21 port 80") && shown.contains("127.0.0.1:8081"),
+        "{shown}"
+    );
+    assert!(
+        shown.contains("udp 10.0.2.21 port 7") && shown.contains("127.0.0.1:7001"),
+        "{shown}"
+    );
+    assert!(shown.contains("an address from DHCP"), "{shown}");
+    let shown = type_line(&mut init, "log debug\r");
+    assert!(shown.contains("Lines up to debug are shown."), "{shown}");
+    assert_eq!(world.level.get(), 4);
+    type_line(&mut init, "reboot\r");
+    assert_eq!(world.happened.borrow().last().unwrap(), "reboot");
+}
+
+#[test]
+fn wrong_commands_say_what_is_right() {
+    let mut init = start(world(), "", TWO_USERS);
+    assert!(type_line(&mut init, "spwan carol\r").contains("Did you mean: spawn NAME"));
+    assert!(type_line(&mut init, "revoke alcie\r").contains("did you mean alice?"));
+    assert!(type_line(&mut init, "revoke zzz\r").contains("there are alice bob"));
+    assert!(type_line(&mut init, "kill ethdvr\r").contains("did you mean ethdrv?"));
+    assert!(type_line(&mut init, "kill init\r").contains("that is who you are talking to"));
+    assert!(type_line(&mut init, "kill spacebank\r").contains("nothing could go on without it"));
+}
+
+#[test]
+fn killed_programs_come_back() {
+    let world = world();
+    let mut init = start(world, "", TWO_USERS);
+    let shown = type_line(&mut init, "kill alice\r");
+    assert!(
+        shown.contains("It is supervised, so it is started again"),
+        "{shown}"
+    );
+    assert!(type_line(&mut init, "kill alice\r").contains("it isn't running"));
+    pass(&mut init, 1_000_000_000);
+    assert!(is_running(&init, "alice"));
+    world.happened.borrow_mut().clear();
+    let shown = type_line(&mut init, "kill ethdrv\r");
+    assert!(shown.contains("Its device is reset"), "{shown}");
+    pass(&mut init, 2_000_000_000);
+    assert!(init.driver.is_running() && is_running(&init, "alice"));
+}
+
+#[test]
+fn names_are_completed() {
+    let mut init = start(world(), "", TWO_USERS);
+    let shown = type_line(&mut init, "revoke al\t");
+    assert!(
+        shown.ends_with("usufruct> revoke alice \x1b[K"),
+        "{shown:?}"
+    );
+    let shown = type_line(&mut init, "\x15kill \t");
+    assert!(shown.contains("alice  bob  ethdrv  \r\n"), "{shown:?}");
+}
+
+#[test]
+fn the_prompt_comes_back_after_a_log_line() {
+    let world = world();
+    let mut init = start(world, "", TWO_USERS);
+    type_line(&mut init, "ban");
+    world.console.borrow_mut().clear();
+    let bit = world.log_bit.get().unwrap();
+    world.bits.borrow_mut().insert(bit);
+    settle(&mut init);
+    let shown = String::from_utf8(world.console.borrow().clone()).unwrap();
+    assert_eq!(shown, "\rusufruct> ban\x1b[K");
+}
