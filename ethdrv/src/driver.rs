@@ -152,9 +152,9 @@ impl<P: Program, T: Transport> Driver<P, T> {
         Ok(driver)
     }
 
-    /// Works for ever.
-    pub fn run(&mut self) -> ! {
-        loop {
+    /// Works until the device can't be worked with any more.
+    pub fn run(&mut self) {
+        while self.transport.works() {
             self.turn();
         }
     }
@@ -189,12 +189,13 @@ impl<P: Program, T: Transport> Driver<P, T> {
         self.wake_throttled();
         let mut busy = self.reclaim();
         busy |= self.receive();
-        busy |= self.hand_out();
-        busy |= self.send();
-        busy |= self.work();
+        self.send();
+        self.hand_out();
+        self.work();
         self.publish();
         self.transport.flush();
-        busy
+        // Each of them may have made work for another.
+        busy || self.schedule.is_busy() || !self.fanout.is_empty() || !self.jobs.is_empty()
     }
 
     /// Asks for all that can be waited for. `true`: something is there already.

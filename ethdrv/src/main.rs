@@ -17,8 +17,8 @@ use ethdrv::virtio_net::{self, PAGES, Vectors, VirtioNet};
 use rt::{Kernel, Mapping, device, slots};
 use sys::object::{Aperture, DeviceDma, DeviceMemory, Irq, Notify, Table};
 use sys::{Cap, Fault};
+use virtio::Location;
 use virtio::queue::Area;
-use virtio::{Location, Locations};
 
 rt::entry!(run);
 
@@ -36,13 +36,14 @@ const VECTOR: u16 = 0;
 /// How often a device that resets itself is looked at before it is given up.
 const PATIENCE: u32 = 1_000_000;
 
-/// Why the driver can't start.
+/// Why the driver can't start, or go on.
 enum Failure {
     Arguments,
     Kernel(&'static str, sys::Error),
     Registers(Fault),
     Device(virtio_net::Error),
     Begin(BeginError),
+    Broken(Option<virtio_net::Failure>),
 }
 
 impl fmt::Display for Failure {
@@ -55,6 +56,8 @@ impl fmt::Display for Failure {
             Failure::Registers(fault) => write!(f, "a structure of the device's: {fault}"),
             Failure::Device(error) => write!(f, "the device: {error}"),
             Failure::Begin(error) => write!(f, "beginning: {error}"),
+            Failure::Broken(Some(failure)) => write!(f, "the device broke: {failure}"),
+            Failure::Broken(None) => f.write_str("the device broke"),
         }
     }
 }
@@ -64,10 +67,10 @@ fn kernel(what: &'static str) -> impl FnOnce(sys::Error) -> Failure {
 }
 
 fn run() -> Result<(), Failure> {
-    let locations: Locations = rt::arguments().map_err(|_| Failure::Arguments)?;
+    let arguments: grant::Arguments = rt::arguments().map_err(|_| Failure::Arguments)?;
     let this = This::new().map_err(kernel("reading the clock"))?;
     let pool = make_pool(&this)?;
-    let transport = start_device(&locations, &pool)?;
+    let transport = start_device(&arguments, &pool)?;
     listen()?;
     let information = ethdrv::transport::Transport::information(&transport);
     log::info!(
@@ -79,7 +82,8 @@ fn run() -> Result<(), Failure> {
     );
     let mut driver = Driver::begin(this, transport, Cap::at(grant::VERIFIER), pool, PAGES)
         .map_err(Failure::Begin)?;
-    driver.run()
+    driver.run();
+    Err(Failure::Broken(driver.transport().failure()))
 }
 
 /// Buys aperture, window and pages, and pins them. From then on the device may be a bus master: it
@@ -107,15 +111,20 @@ fn make_pool(this: &This) -> Result<Pool<This>, Failure> {
 }
 
 fn start_device(
-    locations: &Locations,
+    arguments: &grant::Arguments,
     pool: &Pool<This>,
 ) -> Result<VirtioNet<Mapping, Mapping>, Failure> {
     let (_, pages) = REGISTERS
         .info(&Kernel)
         .map_err(kernel("looking at the registers"))?;
     let bar = device::map(REGISTERS, 0, pages).map_err(kernel("mapping the registers"))?;
+    let locations = &arguments.locations;
+    let skipped = arguments.first_page as usize * abi::PAGE_SIZE;
     let structure = |location: Location| {
-        bar.part(location.offset as usize, location.length as usize)
+        let offset = (location.offset as usize)
+            .checked_sub(skipped)
+            .ok_or(Failure::Registers(Fault::OutOfRange))?;
+        bar.part(offset, location.length as usize)
             .map_err(Failure::Registers)
     };
     let registers = virtio::Transport::new(

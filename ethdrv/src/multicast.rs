@@ -61,6 +61,11 @@ impl Fanout {
         Fanout::default()
     }
 
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
     /// A frame for a group.
     pub fn add(&mut self, item: Item) {
         self.from_wire += item.sender.is_none() as usize;
@@ -96,8 +101,8 @@ impl<P: Program, T: Transport> Driver<P, T> {
         true
     }
 
-    /// Hands frames to members of their groups. `true`: there is more.
-    pub(crate) fn hand_out(&mut self) -> bool {
+    /// Hands frames to members of their groups.
+    pub(crate) fn hand_out(&mut self) {
         let mut left = ROUND;
         while left > 0
             && let Some(item) = self.fanout.items.front().copied()
@@ -118,7 +123,6 @@ impl<P: Program, T: Transport> Driver<P, T> {
                 }
             }
         }
-        !self.fanout.items.is_empty()
     }
 
     /// Everybody has the frame.

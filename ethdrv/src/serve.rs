@@ -6,7 +6,7 @@
 use alloc::boxed::Box;
 
 use abi::cap::CapAddr;
-use abi::error::{EBADF, EBUSY, EEXIST, EINVAL, EMFILE, ENOENT, ENOMEM, ENOSYS, OK, Status, VOID};
+use abi::error::{EBADF, EBUSY, EEXIST, EINVAL, EMFILE, ENOENT, ENOMEM, ENOSYS, OK, Status};
 use dev::badge::Badge;
 use dev::layout::{FEWEST_PAGES, STATISTICS};
 use dev::port::{on_port, on_session};
@@ -59,9 +59,17 @@ fn words(words: &[u64]) -> Served {
 }
 
 impl<P: Program, T: Transport> Driver<P, T> {
-    /// Serves a message. One that needs no answer asks for nothing that the driver does.
+    /// Serves a message. One that needs no answer asks for nothing that the driver does, but for a
+    /// port to be removed: init waits for no driver.
     pub(crate) fn serve(&mut self, request: &Request) {
-        if request.call && self.program.sys().save_caller(self.caller) == OK {
+        let [method, number, ..] = request.words;
+        if !request.call {
+            let admin = Badge::from_word(request.badge) == Some(Badge::Admin);
+            if admin && method == admin::method::REMOVE_PORT {
+                let removed = PortNumber::try_from(number).map(|n| self.begin_remove_port(n));
+                log::debug!("port {number}: removal begun: {}", matches!(removed, Ok(Ok(()))));
+            }
+        } else if self.program.sys().save_caller(self.caller) == OK {
             self.serve_caller(request);
         }
         self.empty_incoming(request);
@@ -362,6 +370,11 @@ impl<P: Program, T: Transport> Driver<P, T> {
     }
 
     fn remove_port(&mut self, number: PortNumber) -> Served {
+        self.begin_remove_port(number)?;
+        self.wait_for_close(number)
+    }
+
+    fn begin_remove_port(&mut self, number: PortNumber) -> Result<(), Error> {
         self.end(number, End::Removed);
         self.serial += 1;
         let serial = self.serial;
@@ -379,18 +392,17 @@ impl<P: Program, T: Transport> Driver<P, T> {
             self.jobs.push_back(number);
         }
         self.close_for_good(number);
-        self.wait_for_close(number)
+        Ok(())
     }
 
-    /// Takes a step of one attachment or closing. `true`: there is more.
-    pub(crate) fn work(&mut self) -> bool {
+    /// Takes a step of one attachment or closing.
+    pub(crate) fn work(&mut self) {
         let Some(number) = self.jobs.pop_front() else {
-            return false;
+            return;
         };
         if self.attach_step(number) || self.close_step(number) {
             self.jobs.push_back(number);
         }
-        !self.jobs.is_empty()
     }
 
     /// Keeps the first capabilities that arrived; the next message's go elsewhere.

@@ -58,8 +58,8 @@ enum Sent {
 }
 
 impl<P: Program, T: Transport> Driver<P, T> {
-    /// Sends for the sessions in turn. `true`: there is more.
-    pub(crate) fn send(&mut self) -> bool {
+    /// Sends for the sessions in turn.
+    pub(crate) fn send(&mut self) {
         let mut left = ROUND;
         while left > 0 && self.schedule.is_busy() {
             let Some((number, begins)) = self.schedule.current() else {
@@ -77,7 +77,6 @@ impl<P: Program, T: Transport> Driver<P, T> {
                 }
             }
         }
-        self.schedule.is_busy()
     }
 
     /// A session may have something to send.

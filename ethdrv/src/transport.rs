@@ -104,6 +104,12 @@ pub trait Transport {
     /// What the device is and can do.
     fn information(&self) -> Information;
 
+    /// Whether the device can still be worked with. Once it can't, it never can again: it must be
+    /// reset, by a driver that begins anew.
+    fn works(&self) -> bool {
+        true
+    }
+
     /// Whether the link is up.
     fn link(&mut self) -> bool;
 

@@ -370,6 +370,24 @@ fn a_removed_port_takes_its_session_along_and_its_capability_is_void() {
 }
 
 #[test]
+fn a_port_is_removed_without_waiting_for_the_end() {
+    let world = World::new();
+    let mut alice = world.attached(1);
+    let port = alice.port;
+    for _ in 0..3 {
+        // Sending it again does nothing more.
+        world
+            .admin
+            .begin_remove_port(&world.init.sys, port.number);
+        world.run();
+    }
+    assert!(alice.try_receive().is_err());
+    assert_eq!(alice.attach().unwrap_err().status, Error::VOID);
+    let gone = world.admin.statistics(&world.init.sys, port.number);
+    assert_eq!(gone, Err(Error::new(ENOENT)));
+}
+
+#[test]
 fn a_port_removed_while_somebody_attaches_refuses_it() {
     let world = World::new();
     let port = world.port(settings(1));

@@ -3,3 +3,8 @@
 mod support;
 
 mod attach;
+mod hostile;
+mod multicast;
+mod receive;
+mod revocation;
+mod send;

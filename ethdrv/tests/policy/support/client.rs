@@ -81,10 +81,6 @@ impl Client {
         self.session.as_mut().unwrap()
     }
 
-    pub fn pump(&self) {
-        self.program.sys.pump();
-    }
-
     /// Sends frames honestly; answers how many there was room for.
     pub fn send(&mut self, frames: &[Vec<u8>]) -> usize {
         let mut sent = 0;

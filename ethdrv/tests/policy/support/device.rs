@@ -109,6 +109,9 @@ impl Transport for FakeDevice {
     fn receive(&mut self) -> Result<Option<Received>, DeviceFault> {
         let mut device = self.0.borrow_mut();
         if let Some(lie) = device.lies.pop_front() {
+            if let Ok(Received { token, .. }) = lie {
+                device.posted.retain(|(_, other)| *other != token);
+            }
             return lie.map(Some);
         }
         let Some(frame) = device.incoming.pop_front() else {

@@ -10,7 +10,7 @@ use std::rc::Rc;
 
 use abi::PAGE_SIZE;
 use abi::cap::{CapAddr, Kind, Rights};
-use abi::error::{self, OK, Status, VOID, status};
+use abi::error::{self, Status, VOID, status};
 use abi::method;
 use sys::bank::method as bank_method;
 use sys::{Event, Message, Reply, Request};
@@ -92,7 +92,7 @@ pub struct Process {
     pub slots_left: usize,
 }
 
-type Action = Box<dyn FnOnce(&mut Kernel)>;
+pub type Action = Box<dyn FnOnce(&mut Kernel)>;
 
 pub struct Kernel {
     pub objects: Vec<Option<Object>>,
@@ -354,6 +354,15 @@ impl Kernel {
 
     pub fn at_access(&mut self, count: u64, action: impl FnOnce(&mut Kernel) + 'static) {
         self.trigger = Some((count, Box::new(action)));
+    }
+
+    /// Puts what is to happen aside, for accesses that don't count.
+    pub fn take_trigger(&mut self) -> Option<(u64, Action)> {
+        self.trigger.take()
+    }
+
+    pub fn put_trigger(&mut self, trigger: Option<(u64, Action)>) {
+        self.trigger = trigger;
     }
 
     pub fn has_trigger(&self) -> bool {
@@ -846,9 +855,4 @@ impl Kernel {
             _ => panic!("no message page"),
         }
     }
-}
-
-/// The status that a void capability answers, for tests.
-pub const fn is_ok(status: Status) -> bool {
-    status == OK
 }
