@@ -10,6 +10,7 @@
 //! a reset of the device.
 
 pub mod device;
+mod error;
 pub mod filter;
 
 use dev::mac::Mac;
@@ -22,12 +23,18 @@ use crate::transport::{DeviceFault, Full, Information, Interest, Piece, Received
 use device::{HEADER, LEAST_MTU, MOST_MTU, NetFeatures};
 use filter::{Filter, Mode};
 
+pub use error::{Error, Failure};
+
 /// Pages of the driver's own that the device's queues take: three for each of three queues, and one
 /// for commands.
 pub const PAGES: usize = 10;
 
 /// Most pieces of a transmitted frame: the copy of its beginning, and the rest across two pages.
 const PIECES: usize = 3;
+
+/// Every how many times that it is asked for interrupts the device's status is read: a device that is
+/// gone is noticed while anybody has work for it, and the read costs next to nothing.
+const CHECK_EVERY: u32 = 64;
 
 /// Entries of the control queue, where there is room for more than one command.
 const CONTROL_SIZE: u16 = 4;
@@ -44,76 +51,6 @@ pub struct Vectors {
     /// For changes of the link, and of the device's health.
     pub configuration: Option<u16>,
 }
-
-/// Why a device can't be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Error {
-    /// It could not be set up.
-    Device(DeviceError),
-    /// A queue could not be laid out.
-    Queue(QueueError),
-    /// This page was not to be had.
-    NoPage(usize),
-    /// It says that this is its address, which is a group's, or nobody's.
-    BadMac(Mac),
-    /// It says that this is its MTU.
-    BadMtu(u16),
-    /// Its queues are too small for a frame.
-    TooSmall,
-}
-
-impl From<DeviceError> for Error {
-    fn from(error: DeviceError) -> Self {
-        Error::Device(error)
-    }
-}
-
-impl From<QueueError> for Error {
-    fn from(error: QueueError) -> Self {
-        Error::Queue(error)
-    }
-}
-
-impl core::fmt::Display for Error {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        match self {
-            Error::Device(error) => error.fmt(f),
-            Error::Queue(error) => error.fmt(f),
-            Error::NoPage(page) => write!(f, "page {page} for the device's queues isn't there"),
-            Error::BadMac(mac) => write!(f, "the device says that its address is {mac}"),
-            Error::BadMtu(mtu) => write!(f, "the device says that its MTU is {mtu}"),
-            Error::TooSmall => f.write_str("the device's queues are too small for a frame"),
-        }
-    }
-}
-
-impl core::error::Error for Error {}
-
-/// What put an end to a device's work. It must be reset.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Failure {
-    /// Its receive queue.
-    Receive(QueueError),
-    /// Its transmit queue.
-    Transmit(QueueError),
-    /// Its control queue.
-    Control(QueueError),
-    /// The device as a whole.
-    Device(DeviceError),
-}
-
-impl core::fmt::Display for Failure {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        match self {
-            Failure::Receive(error) => write!(f, "receive queue: {error}"),
-            Failure::Transmit(error) => write!(f, "transmit queue: {error}"),
-            Failure::Control(error) => write!(f, "control queue: {error}"),
-            Failure::Device(error) => error.fmt(f),
-        }
-    }
-}
-
-impl core::error::Error for Failure {}
 
 /// A queue, and where the device is told of it.
 struct Line<M, T> {
@@ -138,6 +75,8 @@ pub struct VirtioNet<R, M> {
     failure: Option<Failure>,
     /// The policy was told of the failure.
     told: bool,
+    /// How often the policy asked for interrupts since the device was last checked.
+    unchecked: u32,
 }
 
 impl<R: Mem, M: Mem> VirtioNet<R, M> {
@@ -251,6 +190,7 @@ impl<R: Mem, M: Mem> VirtioNet<R, M> {
             tells_link: features.device.contains(NetFeatures::STATUS),
             failure: None,
             told: false,
+            unchecked: 0,
         })
     }
 
@@ -282,8 +222,8 @@ impl<R: Mem, M: Mem> VirtioNet<R, M> {
         self.failure
     }
 
-    /// Asks the device whether it is still there and at work. Worth doing when its configuration
-    /// changed, and when it has been silent for long.
+    /// Asks the device whether it is still there and at work. [`ask`](Transport::ask) does so now and
+    /// then; worth doing when its configuration changed, and when it has been silent for long.
     ///
     /// # Errors
     /// The failure, this one or an earlier one.
@@ -366,6 +306,10 @@ fn ask<M: Mem, T: Copy>(queue: &mut Queue<M, T>, wanted: bool) -> Result<bool, Q
 impl<R: Mem, M: Mem> Transport for VirtioNet<R, M> {
     fn information(&self) -> Information {
         self.information
+    }
+
+    fn works(&self) -> bool {
+        self.failure.is_none()
     }
 
     fn link(&mut self) -> bool {
@@ -461,6 +405,12 @@ impl<R: Mem, M: Mem> Transport for VirtioNet<R, M> {
     }
 
     fn ask(&mut self, interest: Interest) -> bool {
+        self.unchecked += 1;
+        if self.unchecked >= CHECK_EVERY {
+            self.unchecked = 0;
+            // What it finds is kept as the failure.
+            let _ = self.check();
+        }
         let received = ask(&mut self.receive.queue, interest.receive);
         let transmitted = ask(&mut self.transmit.queue, interest.transmit);
         let controlled = match &mut self.control {

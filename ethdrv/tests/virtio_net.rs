@@ -585,3 +585,18 @@ fn a_device_that_collapses_or_vanishes_is_noticed_when_asked() {
     assert_eq!(card.net.check(), Err(failure));
     assert_eq!(card.net.failure(), Some(failure));
 }
+
+#[test]
+fn a_device_that_vanishes_is_noticed_by_asking_often_enough() {
+    let mut card = usual();
+    card.function.afflict(Ailment::Gone);
+    let interest = Interest {
+        receive: true,
+        transmit: true,
+    };
+    for _ in 0..100 {
+        assert!(!card.net.ask(interest));
+    }
+    let failure = Failure::Device(DeviceError::Vanished);
+    assert_eq!(card.net.failure(), Some(failure));
+}

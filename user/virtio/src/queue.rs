@@ -13,175 +13,19 @@
 //! moved further than there are chains in flight leaves nothing to go on from, and the queue stays
 //! failed until the device was reset. A device that merely stalls is for the driver to notice.
 
+mod buffer;
+mod error;
+
 use alloc::boxed::Box;
 use core::num::NonZeroU16;
 
-use sys::{Fault, Mem};
+use sys::Mem;
 
 use crate::transport::Stopped;
 use crate::{event, layout};
 
-/// Memory that driver and device share: where the driver sees it, and where the device does.
-#[derive(Clone, Copy, Debug)]
-pub struct Area<M> {
-    /// The driver's view.
-    pub memory: M,
-    /// The DMA address of its first byte.
-    pub address: u64,
-}
-
-/// The three areas of a queue, each contiguous (and, with at most 256 entries, in one frame).
-#[derive(Clone, Copy, Debug)]
-pub struct Areas<M> {
-    /// The descriptor table: the device reads it. Aligned to 16 bytes.
-    pub descriptors: Area<M>,
-    /// The available ring ("driver area"): the device reads it. Aligned to 2 bytes.
-    pub available: Area<M>,
-    /// The used ring ("device area"): the device writes it. Aligned to 4 bytes.
-    pub used: Area<M>,
-}
-
-/// Who accesses a buffer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Access {
-    /// The device reads it.
-    DeviceReads,
-    /// The device writes it.
-    DeviceWrites,
-}
-
-/// A stretch of memory lent to the device.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Buffer {
-    /// Its DMA address.
-    pub address: u64,
-    /// Bytes; never 0.
-    pub length: u32,
-    /// Who accesses it.
-    pub access: Access,
-}
-
-impl Buffer {
-    /// A buffer that the device reads.
-    #[inline]
-    pub const fn to_device(address: u64, length: u32) -> Self {
-        let access = Access::DeviceReads;
-        Self {
-            address,
-            length,
-            access,
-        }
-    }
-
-    /// A buffer that the device writes.
-    #[inline]
-    pub const fn from_device(address: u64, length: u32) -> Self {
-        let access = Access::DeviceWrites;
-        Self {
-            address,
-            length,
-            access,
-        }
-    }
-}
-
-/// A chain that came back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Completion<T> {
-    /// What it was posted with.
-    pub token: T,
-    /// Bytes that the device says it wrote, from the start of the chain's writable part. At most as
-    /// many as there is room for; it need not have written them.
-    pub written: Result<u32, Overrun>,
-}
-
-/// The device claims to have written more than the chain can hold. The chain is back all the same.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Overrun {
-    /// Its claim.
-    pub claimed: u32,
-    /// The chain's writable bytes.
-    pub room: u32,
-}
-
-/// What a device did that no device may.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Misbehaviour {
-    /// It gave back a chain that isn't in flight: never posted, back already, no chain's first
-    /// descriptor, or no descriptor at all. The entry was passed over.
-    NotPosted {
-        /// The descriptor that it named.
-        id: u32,
-    },
-    /// Its index moved by more than there are chains in flight. The queue is of no use until the
-    /// device is reset.
-    IndexJump {
-        /// The next entry to take.
-        expected: u16,
-        /// The index that it published.
-        index: u16,
-        /// Chains in flight.
-        outstanding: u16,
-    },
-}
-
-/// Why a queue refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Error {
-    /// Not enough free descriptors for now.
-    Full,
-    /// No such chain: no buffers, more than the queue has, an empty one, one that the device reads
-    /// after one that it writes, or 2³² bytes in all.
-    BadChain,
-    /// The size is no power of two from 1 to [`layout::MAX_SIZE`], or an area is too small for it or
-    /// badly aligned.
-    BadQueue,
-    /// The rings themselves can't be reached.
-    Memory(Fault),
-    /// The device misbehaved.
-    Misbehaved(Misbehaviour),
-}
-
-impl From<Fault> for Error {
-    fn from(fault: Fault) -> Self {
-        Error::Memory(fault)
-    }
-}
-
-impl core::fmt::Display for Misbehaviour {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        match self {
-            Misbehaviour::NotPosted { id } => {
-                write!(
-                    f,
-                    "descriptor {id} came back, which starts no chain in flight"
-                )
-            }
-            Misbehaviour::IndexJump {
-                expected,
-                index,
-                outstanding,
-            } => write!(
-                f,
-                "used index went from {expected} to {index} with {outstanding} chains in flight"
-            ),
-        }
-    }
-}
-
-impl core::fmt::Display for Error {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        match self {
-            Error::Full => f.write_str("the queue is full"),
-            Error::BadChain => f.write_str("not a chain that a device accepts"),
-            Error::BadQueue => f.write_str("not a size or not the memory for a queue"),
-            Error::Memory(fault) => write!(f, "the queue's memory: {fault}"),
-            Error::Misbehaved(what) => write!(f, "the device misbehaved: {what}"),
-        }
-    }
-}
-
-impl core::error::Error for Error {}
+pub use buffer::{Access, Area, Areas, Buffer, Completion, Overrun};
+pub use error::{Error, Misbehaviour};
 
 /// A chain in flight, filed under its first descriptor.
 #[derive(Clone, Copy)]
