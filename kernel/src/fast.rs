@@ -71,6 +71,7 @@ impl<M: Machine> Kernel<'_, M> {
         client.token.set(token);
         client.receive.set(registers.r14);
         server.state.set(state::READY);
+        server.turn.set(0);
         server.caller.set(client.oid.get());
         server.caller_token.set(token);
         self.switch_directly(client, server);

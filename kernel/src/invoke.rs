@@ -152,7 +152,7 @@ impl<M: Machine> Kernel<'_, M> {
             Err(_) => Capability::VOID,
         };
         match (capability.kind(), op) {
-            (None | Some(Kind::Void), _) => registers.rax = u64::from(VOID),
+            (None | Some(Kind::Void), _) => *registers = Registers::status(VOID),
             (Some(Kind::Start), Op::Call) => self.call_process(current, &capability, registers),
             (Some(Kind::Start), _) => {
                 registers.rax = u64::from(self.send_process(current, &capability, registers));

@@ -25,7 +25,7 @@ impl<M: Machine> Kernel<'_, M> {
         registers: &mut Registers,
     ) {
         let Some(server) = self.live_process(start.oid()) else {
-            return registers.rax = u64::from(VOID);
+            return *registers = Registers::status(VOID);
         };
         client.receive.set(registers.r14);
         client.message.set(*registers);
@@ -35,7 +35,7 @@ impl<M: Machine> Kernel<'_, M> {
         }
         if server.frame.get() == client.frame.get() {
             // It would wait for itself for ever.
-            return registers.rax = u64::from(ABANDONED);
+            return *registers = Registers::status(ABANDONED);
         }
         client.state.set(state::QUEUED);
         client.waits_for.set(server.frame.get());
@@ -170,11 +170,7 @@ impl<M: Machine> Kernel<'_, M> {
 
     /// Sets the status that a process finds when it runs again.
     pub(crate) fn answer(&self, process: &Process, status: Status) {
-        let answer = Registers {
-            rax: u64::from(status),
-            ..Registers::default()
-        };
-        process.message.set(answer);
+        process.message.set(Registers::status(status));
         process.full.set(0);
     }
 

@@ -13,7 +13,7 @@ use abi::{NOTIFY_BITS, PRIORITIES, USER_END};
 
 use crate::Kernel;
 use crate::cap::Capability;
-use crate::error::{BUSY, FAULT, INVALID, METHOD, PARENTS, Result};
+use crate::error::{BUSY, FAULT, INVALID, METHOD, PARENTS, Result, Status};
 use crate::frame::{Frame, View, Words};
 use crate::invoke::{Answer, Invocation};
 use crate::machine::Machine;
@@ -40,6 +40,14 @@ impl Registers {
     /// The six words.
     pub fn words(&self) -> [u64; 6] {
         [self.rsi, self.rdx, self.r10, self.r8, self.r9, self.r12]
+    }
+
+    /// A status, and nothing else: no words, and no capabilities received.
+    pub fn status(status: Status) -> Registers {
+        Registers {
+            rax: u64::from(status),
+            ..Registers::default()
+        }
     }
 
     /// Replaces the six words.

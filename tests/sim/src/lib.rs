@@ -1,1 +1,18 @@
-//! Under construction.
+//! Simulator: the real kernel, the real servers, and clients, in one process of the host.
+//!
+//! - [`memory`], [`mmu`], [`pci`], [`machine`]: the machine that the kernel runs on, whose tables a
+//!   software MMU walks, and whose translation buffer forgets only what it is told to forget;
+//! - [`processor`]: the kernel's entries and the registers, as the entry code handles them;
+//! - [`parties`]: processes that a test moves by hand, for tests of the kernel alone;
+//! - [`image`], [`fiber`]: programs that are Rust functions and can be stopped anywhere;
+//! - [`random`]: where all decisions come from.
+
+pub mod fiber;
+pub mod image;
+pub mod machine;
+pub mod memory;
+pub mod mmu;
+pub mod parties;
+pub mod pci;
+pub mod processor;
+pub mod random;

@@ -1,0 +1,11 @@
+//! The kernel, invoked as programs invoke it, on a simulated machine.
+//!
+//! After each system call the kernel's tables are audited, free frames are looked through, and what
+//! the CPU remembers of address spaces is compared with them (`sim::parties`).
+
+#[allow(dead_code)]
+mod common;
+
+mod capability;
+mod message;
+mod paths;
