@@ -10,11 +10,11 @@ use alloc::string::String;
 
 use abi::cap::{CapAddr, Kind};
 use abi::error::ENOENT;
-use dev::admin::{Admin, method};
+use dev::admin::Admin;
 use dev::settings::{PortSettings, Rate, Strategy};
 use sys::bank::Bank;
 use sys::object::DeviceDma;
-use sys::{Cap, Error, Message, Sys};
+use sys::{Cap, Error};
 
 use crate::failure::{Failure, Trying};
 use crate::host::Host;
@@ -75,6 +75,10 @@ pub struct Driver {
     pub admin: Admin,
     /// The device's interrupt.
     pub interrupt: CapAddr,
+    /// The pages of its device's registers.
+    pub registers: CapAddr,
+    /// Its device's interrupt.
+    pub interrupt: CapAddr,
     /// A slot to work with.
     pub scratch: CapAddr,
     /// Objects that its bank may hold without ports.
@@ -102,6 +106,8 @@ impl Driver {
                 root: take()?,
             },
             admin: Admin::at(take()?),
+            interrupt: take()?,
+            registers: take()?,
             interrupt: take()?,
             scratch: take()?,
             base: BASE,
@@ -187,9 +193,7 @@ impl Driver {
     /// Asks the driver to remove a port. It takes until nothing of it is in use; init asks again later
     /// whether it is done ([`Driver::port_is_gone`]), for it waits for no driver.
     pub fn begin_remove_port<H: Host>(&self, host: &H, number: u64) {
-        let message = Message::new(&[method::REMOVE_PORT, number]);
-        // Lost when the driver is not listening just now: it is sent again.
-        let _ = host.sys().send(self.admin.address(), &message);
+        self.admin.begin_remove_port(host.sys(), number);
     }
 
     /// Whether a port is gone.
