@@ -159,11 +159,22 @@ impl<'a, R: Records> Ledger<'a, R> {
         record.counts[list.index()] -= 1;
     }
 
-    /// Hands free objects to a bank, without charging it.
-    pub fn sold(&mut self, owner: Owner, kind: Kind, oid: u32) {
-        self.objects.acquire(oid);
-        self.objects.entry_mut(oid).set(State::Live, kind, owner);
-        self.put(owner, List::Of(kind), oid);
+    /// Hands the first free objects, which are these, to a bank, without charging it.
+    pub fn sold(&mut self, owner: Owner, kind: Kind, oids: &[u32]) {
+        let Ledger {
+            objects,
+            prime,
+            records,
+        } = self;
+        let record = owner
+            .record_object()
+            .map_or(prime, |oid| records.get_mut(oid));
+        let list = List::Of(kind).index();
+        objects.acquire_run(oids, &mut record.heads[list]);
+        record.counts[list] += oids.len() as u32;
+        for oid in oids {
+            objects.entry_mut(*oid).set(State::Live, kind, owner);
+        }
     }
 
     /// An object of a bank's became free.

@@ -70,6 +70,28 @@ impl<'a> Objects<'a> {
         into.len()
     }
 
+    /// Moves the first objects of the free list, which are these, to the front of another, as they are
+    /// linked already. Each still has to be told what it is.
+    pub fn acquire_run(&mut self, oids: &[u32], head: &mut u32) {
+        let (Some(first), Some(last)) = (oids.first(), oids.last()) else {
+            return;
+        };
+        debug_assert_eq!(self.free_head, *first);
+        let left = self.entry(*last).next;
+        self.free_head = left;
+        if left == NIL {
+            self.free_tail = NIL;
+        } else {
+            self.entry_mut(left).prev = NIL;
+        }
+        self.free_count -= oids.len();
+        self.entry_mut(*last).next = *head;
+        if *head != NIL {
+            self.entry_mut(*head).prev = *last;
+        }
+        *head = *first;
+    }
+
     /// Takes an object out of the free list.
     pub fn acquire(&mut self, oid: u32) {
         let Entry { next, prev, .. } = *self.entry(oid);

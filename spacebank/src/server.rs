@@ -139,7 +139,7 @@ impl<'a, R: Records, M: Mem> Server<'a, R, M> {
             let (Some(kind), 1) = kernel.query(oid)? else {
                 return Err(StartError::NotSold { oid });
             };
-            ledger.sold(Owner::PRIME, kind, oid);
+            ledger.sold(Owner::PRIME, kind, &[oid]);
             ledger.objects.entry_mut(oid).set_genesis();
         }
         ledger.charge(Owner::PRIME, sold.into());

@@ -1,6 +1,5 @@
 //! Buying and selling objects, and what a transparent bank shows of what it sold.
 
-use abi::CAP_TABLE_SLOTS;
 use abi::TABLE_ENTRIES;
 use abi::batch::LIMIT;
 use abi::cap::{Kind, Rights};
@@ -26,8 +25,8 @@ pub(crate) struct Voided {
 }
 
 impl<R: Records, M: Mem> Server<'_, R, M> {
-    /// `BUY`. Prompt: two or three invocations of the kernel. All or nothing: the kernel fills all
-    /// places or none, and nothing is counted until it did.
+    /// `BUY`. Prompt: one invocation of the kernel, two for an opaque bank. All or nothing: the kernel
+    /// fills all places or none, and nothing is counted until it did.
     pub(crate) fn buy(
         &mut self,
         sys: &impl Sys,
@@ -40,23 +39,18 @@ impl<R: Records, M: Mem> Server<'_, R, M> {
             .ok()
             .filter(|count| (1..=LIMIT).contains(count))
             .ok_or(Refusal::Argument)?;
-        let first = u16::try_from(first).map_err(|_| Refusal::Argument)?;
+        let first = u16::try_from(first)
+            .ok()
+            .filter(|first| usize::from(*first) + count <= TABLE_ENTRIES)
+            .ok_or(Refusal::Argument)?;
         let rights = u8::try_from(rights).map_err(|_| Refusal::Argument)?;
         if !has_argument(request) {
             return Err(Refusal::Kind);
         }
         let kernel = self.kernel(sys);
-        let (_, destination, _) = kernel.identify()?;
-        let (rights, places) = match destination {
-            Kind::CapTable if self.ledger.record(bank).opaque() => {
-                return Err(Refusal::PlacesOnly);
-            }
-            Kind::CapTable => (Rights::FULL, CAP_TABLE_SLOTS),
-            table if holds(table, kind) => (Rights::from_bits_retain(rights), TABLE_ENTRIES),
-            _ => return Err(Refusal::Kind),
-        };
-        if usize::from(first) + count > places {
-            return Err(Refusal::Argument);
+        // The kernel checks the destination; only what it is must be known here, and only for this.
+        if self.ledger.record(bank).opaque() && kernel.identify()?.1 == Kind::CapTable {
+            return Err(Refusal::PlacesOnly);
         }
         self.ledger
             .room(bank, count as u64)
@@ -66,10 +60,14 @@ impl<R: Records, M: Mem> Server<'_, R, M> {
         if self.ledger.objects.peek_free(oids) < count {
             return Err(Refusal::Exhausted);
         }
-        kernel.mint_into(ARGUMENT, oids, kind, rights, first)?;
-        for oid in oids {
-            self.ledger.sold(bank, kind, *oid);
-        }
+        kernel.mint_into(
+            ARGUMENT,
+            oids,
+            kind,
+            Rights::from_bits_retain(rights),
+            first,
+        )?;
+        self.ledger.sold(bank, kind, oids);
         self.ledger.charge(bank, count as u64);
         Ok(Answer::default())
     }
@@ -202,14 +200,5 @@ impl<R: Records, M: Mem> Server<'_, R, M> {
             oid = entry.next;
         }
         None
-    }
-}
-
-/// Whether a table has places for objects of this kind.
-fn holds(table: Kind, kind: Kind) -> bool {
-    match (table.table_level(), kind) {
-        (Some(1), Kind::Page) => true,
-        (Some(level), kind) => kind.table_level().is_some_and(|below| below + 1 == level),
-        (None, _) => false,
     }
 }

@@ -16,7 +16,7 @@ pub struct Mint {
     pub oid: u32,
     /// Kind, as [`Kind`](crate::cap::Kind).
     pub kind: u8,
-    /// Rights of the mapping or capability, as [`Rights`](crate::cap::Rights).
+    /// Rights of the mapping, as [`Rights`](crate::cap::Rights); a capability always has all.
     pub rights: u8,
     /// Place in the table, or slot in the `CapTable`.
     pub index: u16,

@@ -96,10 +96,7 @@ impl Machine {
             self.make(oid, new);
             self.minted.push(oid);
             if level == 0 {
-                let capability = Capability {
-                    rights,
-                    ..self.full(oid)
-                };
+                let capability = self.full(oid);
                 self.objects[table.oid as usize].slots[index] = Some(capability);
             } else {
                 self.objects[table.oid as usize].places[index] = Some((oid, rights));

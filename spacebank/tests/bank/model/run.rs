@@ -256,23 +256,16 @@ impl Run {
         if !self.model.serves(id) {
             return (void(), 0);
         }
+        if first + count > TABLE_ENTRIES as u64 {
+            return refused(error::EINVAL);
+        }
         let table = Kind::from_u8(into.kind).expect("a kind");
-        let below = kind.table_level().map_or(1, |level| level + 1);
-        let mapped = table.table_level() == Some(below)
-            && (kind == Kind::Page || kind.table_level().is_some());
-        if !machine.alive(into) || !(mapped || table == Kind::CapTable) {
+        // What is void does not even arrive.
+        if !machine.alive(into) {
             return refused(error::EBADF);
         }
-        if table == Kind::CapTable && self.model.banks[&id].opaque {
+        if self.model.banks[&id].opaque && table == Kind::CapTable {
             return refused(error::EACCES);
-        }
-        let places = if mapped {
-            TABLE_ENTRIES
-        } else {
-            CAP_TABLE_SLOTS
-        };
-        if first + count > places as u64 {
-            return refused(error::EINVAL);
         }
         if let Some(level) = self.model.refusing_level(id, count) {
             return (status(error::EDQUOT), level);
@@ -282,21 +275,29 @@ impl Run {
             held + count <= OBJECTS as u64,
             "the prime bank's limit is all there is"
         );
+        // From here on the kernel refuses.
+        let below = kind.table_level().map_or(1, |level| level + 1);
+        let mapped = table.table_level() == Some(below)
+            && (kind == Kind::Page || kind.table_level().is_some());
+        if !(mapped || table == Kind::CapTable) {
+            return refused(error::EBADF);
+        }
         let executable = Rights::WRITE.bits() | Rights::EXEC.bits();
         if mapped && kind == Kind::Page && rights & executable == executable {
             return refused(error::EINVAL);
         }
         let object = &machine.objects[into.oid as usize];
-        let mut range = first as usize..(first + count) as usize;
-        let taken = range.any(|n| match mapped {
-            true => object.places[n].is_some(),
-            false => object.slots[n].is_some_and(|found| machine.alive(found)),
-        });
-        if taken {
-            refused(error::EEXIST)
-        } else {
-            (error::OK, 0)
+        for n in first as usize..(first + count) as usize {
+            let taken = match mapped {
+                true => object.places[n].is_some(),
+                false if n >= CAP_TABLE_SLOTS => return refused(error::EINVAL),
+                false => object.slots[n].is_some_and(|found| machine.alive(found)),
+            };
+            if taken {
+                return refused(error::EEXIST);
+            }
         }
+        (error::OK, 0)
     }
 
     fn sell(&mut self, (badge, id): (u64, u64), capability: Capability) {
