@@ -113,7 +113,7 @@ fn measure(
             continue;
         };
         let mut archive = prepared.archive(&crate::users::manifest(2)?)?;
-        archive.add_program("init", &program.stripped)?;
+        archive.add_program(name, &program.stripped)?;
         let mut launch = prepared.launch()?;
         launch.archive = Some(prepared.save_archive(&archive, &format!("{name}.tar"))?);
         launch.machine = machine.clone();
