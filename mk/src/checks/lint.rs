@@ -1,6 +1,7 @@
 //! Formatting and clippy.
 
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::Result;
 
@@ -9,6 +10,9 @@ use crate::checkout::Checkout;
 use crate::programs::{LIBRARIES, PACKAGES, Programs};
 use crate::progress::Step;
 use crate::toolchain::{self, Bare};
+
+/// How long each may take, with everything to be compiled.
+const LIMIT: Duration = Duration::from_secs(15 * 60);
 
 /// Runs `cargo fmt --check`, and clippy with warnings denied for the host and the bare target.
 ///
@@ -62,7 +66,7 @@ fn bare_clippy(checkout: &Checkout) -> Result<Command> {
 
 fn one(checkout: &Checkout, name: &str, command: Command, tally: &mut Tally) -> Result<()> {
     let step = Step::start(name);
-    let run = Run::new(checkout, &name.replace(' ', "-"), command, |line| {
+    let run = Run::new(checkout, &name.replace(' ', "-"), command, LIMIT, |line| {
         step.say(line.trim())
     })?;
     let passed = run.status.success();

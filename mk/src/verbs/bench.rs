@@ -14,7 +14,8 @@ use crate::outcome::Outcome;
 use crate::process::Process;
 use crate::progress::Step;
 
-/// The guest programs that measure: each is booted by itself, in init's place (as `bin/init`).
+/// The guest programs that measure: each is booted by itself, in init's place (`init=NAME` on the
+/// kernel's command line).
 const PROGRAMS: &[&str] = &["bench"];
 
 /// The reviewed figures.

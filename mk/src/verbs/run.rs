@@ -72,7 +72,10 @@ pub(super) fn ready(options: &RunOptions, console: Console) -> Result<Ready> {
         .arguments(crate::checkout::Checkout::open()?.root())?;
 
     let prepared = Prepared::new()?;
-    let archive = prepared.archive(&manifest)?;
+    let mut archive = prepared.archive(&manifest)?;
+    for name in named_programs(&options.append) {
+        archive.add_program(name, &prepared.artifacts.program(name)?.stripped)?;
+    }
     let mut launch = prepared.launch()?;
     launch.archive = Some(prepared.save_archive(&archive, "boot.tar")?);
     launch.machine = options.machine.machine();
@@ -107,6 +110,15 @@ pub(super) fn ready(options: &RunOptions, console: Console) -> Result<Ready> {
         launch,
         tap,
         _sockets: sockets,
+    })
+}
+
+/// The programs that words of the command line ask for: the archive must hold them, also those that
+/// are only for tests.
+fn named_programs(words: &[String]) -> impl Iterator<Item = &str> {
+    words.iter().filter_map(|word| {
+        let program = word.strip_prefix("program=bin/");
+        program.or_else(|| word.strip_prefix("init="))
     })
 }
 

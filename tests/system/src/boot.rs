@@ -101,10 +101,11 @@ impl<'a> Boot<'a> {
         self
     }
 
-    /// Puts a guest program of `tests/guest` in init's place.
+    /// Has a guest program of `tests/guest` started in init's place.
     pub fn init(mut self, name: &str) -> Self {
         self.init = Some(name.into());
-        self
+        let word = format!("init={name}");
+        self.program(name).append(&word)
     }
 
     /// Adds a file to the archive, or puts another in its place.
@@ -204,10 +205,6 @@ impl<'a> Boot<'a> {
         };
         if let Some(text) = &self.manifest_text {
             archive.add(init::manifest::PATH, text.as_str());
-        }
-        if let Some(name) = &self.init {
-            let program = prepared()?.artifacts.program(name)?;
-            archive.add_program("init", &program.stripped)?;
         }
         for name in &self.programs {
             let program = prepared()?.artifacts.program(name)?;
