@@ -23,6 +23,8 @@ pub struct Demux {
     /// Sessions that receive broadcast: all.
     everybody: BTreeSet<PortNumber>,
     groups: HashMap<Mac, BTreeSet<PortNumber>>,
+    /// Stations or groups came or went.
+    changed: bool,
 }
 
 impl Demux {
@@ -34,12 +36,14 @@ impl Demux {
     /// Gives a port its address.
     pub fn add(&mut self, mac: Mac, port: PortNumber) {
         self.stations.insert(mac, port);
+        self.changed = true;
     }
 
     /// Takes a port's address away.
     pub fn remove(&mut self, mac: Mac) {
         self.stations.remove(&mac);
         self.last = None;
+        self.changed = true;
     }
 
     /// Whose address it is.
@@ -70,7 +74,9 @@ impl Demux {
 
     /// A session wants a group's frames.
     pub fn subscribe(&mut self, port: PortNumber, group: Mac) {
-        self.groups.entry(group).or_default().insert(port);
+        let members = self.groups.entry(group).or_default();
+        self.changed |= members.is_empty();
+        members.insert(port);
     }
 
     /// A session no longer wants a group's frames.
@@ -79,8 +85,25 @@ impl Demux {
             members.remove(&port);
             if members.is_empty() {
                 self.groups.remove(&group);
+                self.changed = true;
             }
         }
+    }
+
+    /// Whether stations or groups came or went since this was last asked: the device is to be told.
+    #[inline]
+    pub fn take_change(&mut self) -> bool {
+        core::mem::take(&mut self.changed)
+    }
+
+    /// All addresses that are ports'.
+    pub fn stations(&self) -> impl Iterator<Item = Mac> {
+        self.stations.keys().copied()
+    }
+
+    /// All groups that somebody subscribes to.
+    pub fn groups(&self) -> impl Iterator<Item = Mac> {
+        self.groups.keys().copied()
     }
 
     /// How many sessions receive a group's frames.
@@ -154,5 +177,30 @@ mod tests {
         demux.close(9, &[GROUP]);
         assert_eq!(demux.members(GROUP), 0);
         assert_eq!(demux.next_member(GROUP, None), None);
+    }
+
+    #[test]
+    fn the_device_is_told_when_stations_or_groups_come_and_go_and_only_then() {
+        let mut demux = Demux::default();
+        assert!(!demux.take_change());
+        demux.add(A, 3);
+        assert!(demux.take_change());
+        assert!(!demux.take_change());
+        demux.open(3);
+        demux.open(4);
+        assert!(!demux.take_change(), "everybody receives broadcast anyway");
+        demux.subscribe(3, GROUP);
+        assert!(demux.take_change());
+        demux.subscribe(4, GROUP);
+        demux.unsubscribe(3, GROUP);
+        assert!(!demux.take_change(), "one is left");
+        assert!(demux.groups().eq([GROUP]));
+        demux.close(4, &[GROUP]);
+        assert!(demux.take_change());
+        assert_eq!(demux.groups().count(), 0);
+        assert!(demux.stations().eq([A]));
+        demux.remove(A);
+        assert!(demux.take_change());
+        assert_eq!(demux.stations().count(), 0);
     }
 }

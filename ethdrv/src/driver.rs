@@ -193,6 +193,10 @@ impl<P: Program, T: Transport> Driver<P, T> {
         self.hand_out();
         self.work();
         self.publish();
+        if self.demux.take_change() {
+            let (stations, groups) = (self.demux.stations(), self.demux.groups());
+            self.transport.set_filter(stations, groups);
+        }
         self.transport.flush();
         // Each of them may have made work for another.
         busy || self.schedule.is_busy() || !self.fanout.is_empty() || !self.jobs.is_empty()

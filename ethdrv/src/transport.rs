@@ -10,6 +10,8 @@
 //! own sake (a queue entry that names no chain of its own, for instance) it reports as
 //! [`DeviceFault`], and goes on.
 
+use dev::Mac;
+
 /// Bytes that the device reads or writes in one stretch. They never cross a page.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Piece {
@@ -140,6 +142,17 @@ pub trait Transport {
     /// # Errors
     /// [`DeviceFault`]: an entry of the queue was passed over; ask again.
     fn transmitted(&mut self) -> Result<Option<u16>, DeviceFault>;
+
+    /// Says for whom frames are wanted, from now on: these stations and groups, and broadcast. Until
+    /// this is said first, and while the device can't choose, it hands on everything. Takes effect
+    /// some time after [`flush`](Self::flush).
+    fn set_filter(
+        &mut self,
+        stations: impl Iterator<Item = Mac>,
+        groups: impl Iterator<Item = Mac>,
+    ) {
+        let _ = (stations, groups);
+    }
 
     /// Makes what was posted and queued since the last time known to the device.
     fn flush(&mut self);

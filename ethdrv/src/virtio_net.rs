@@ -194,21 +194,6 @@ impl<R: Mem, M: Mem> VirtioNet<R, M> {
         })
     }
 
-    /// Tells the device which stations and groups to receive, from now on. Without a way to tell it,
-    /// or with more than [`filter::MOST`], it receives everything. The commands go out with
-    /// [`flush`](Transport::flush) and are followed up there.
-    pub fn set_filter(
-        &mut self,
-        stations: impl Iterator<Item = Mac>,
-        groups: impl Iterator<Item = Mac>,
-    ) {
-        if let Some(control) = &mut self.control
-            && let Err(error) = control.filter.set(stations, groups)
-        {
-            self.fail(Failure::Control(error));
-        }
-    }
-
     /// What the device receives, as far as it followed.
     pub fn filter_mode(&self) -> Mode {
         match &self.control {
@@ -383,6 +368,20 @@ impl<R: Mem, M: Mem> Transport for VirtioNet<R, M> {
                 Some(fault) => Err(fault),
                 None => Ok(None),
             },
+        }
+    }
+
+    /// Without a control queue, or with more than [`filter::MOST`] addresses, the device receives
+    /// everything. The commands go out with `flush`, and are followed up there.
+    fn set_filter(
+        &mut self,
+        stations: impl Iterator<Item = Mac>,
+        groups: impl Iterator<Item = Mac>,
+    ) {
+        if let Some(control) = &mut self.control
+            && let Err(error) = control.filter.set(stations, groups)
+        {
+            self.fail(Failure::Control(error));
         }
     }
 

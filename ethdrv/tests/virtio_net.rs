@@ -594,9 +594,11 @@ fn a_device_that_vanishes_is_noticed_by_asking_often_enough() {
         receive: true,
         transmit: true,
     };
+    assert!(card.net.works());
     for _ in 0..100 {
         assert!(!card.net.ask(interest));
     }
+    assert!(!card.net.works());
     let failure = Failure::Device(DeviceError::Vanished);
     assert_eq!(card.net.failure(), Some(failure));
 }

@@ -53,22 +53,23 @@ impl Table {
         overflow: false,
     };
 
-    fn add(&mut self, address: Mac) {
-        match self.addresses.get_mut(self.stations + self.groups) {
-            Some(place) => *place = address,
-            None => self.overflow = true,
-        }
-    }
-
     fn new(stations: impl Iterator<Item = Mac>, groups: impl Iterator<Item = Mac>) -> Self {
         let mut table = Self::EMPTY;
-        for station in stations {
-            table.add(station);
-            table.stations += usize::from(!table.overflow);
-        }
-        for group in groups {
-            table.add(group);
-            table.groups += usize::from(!table.overflow);
+        // However many there are, not more are looked at than fit, and one.
+        for (number, (address, is_group)) in stations
+            .map(|station| (station, false))
+            .chain(groups.map(|group| (group, true)))
+            .enumerate()
+        {
+            let Some(place) = table.addresses.get_mut(number) else {
+                table.overflow = true;
+                break;
+            };
+            *place = address;
+            match is_group {
+                false => table.stations += 1,
+                true => table.groups += 1,
+            }
         }
         table
     }

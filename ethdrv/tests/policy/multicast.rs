@@ -214,3 +214,30 @@ fn groups_are_checked_and_bounded() {
     world.run();
     assert_eq!(world.device_counter(Counter::Nobody), 1);
 }
+
+#[test]
+fn the_device_learns_for_whom_frames_are_wanted_when_that_changes() {
+    let world = World::new();
+    let mut clients: Vec<_> = (1..=2).map(|n| world.attached(n)).collect();
+    world.run();
+    let stations: Vec<_> = clients.iter().map(|client| client.port.mac).collect();
+    assert!(world.device.borrow().filter.iter().eq(&stations));
+
+    let told = world.device.borrow().filters;
+    let mut subscribe = |n: usize, wanted| {
+        let client = &mut clients[n];
+        let program = client.program.clone();
+        client.session().subscribe(&program, GROUP, wanted).unwrap();
+        world.run();
+        let device = world.device.borrow();
+        (device.filter.contains(&GROUP), device.filters - told)
+    };
+    assert_eq!(subscribe(0, true), (true, 1));
+    assert_eq!(subscribe(1, true), (true, 1));
+    assert_eq!(subscribe(0, false), (true, 1));
+    assert_eq!(subscribe(1, false), (false, 2));
+
+    world.inject(frame(stations[0], OUTSIDE, 1, 60));
+    world.run();
+    assert_eq!(world.device.borrow().filters - told, 2, "not for traffic");
+}

@@ -2,9 +2,10 @@
 //! memory only at DMA addresses, and only what is pinned for it.
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::rc::Rc;
 
+use dev::Mac;
 use ethdrv::transport::{DeviceFault, Full, Information, Interest, Piece, Received, Transport};
 
 use super::kernel::Shared;
@@ -32,6 +33,9 @@ pub struct Device {
     pub dropped: usize,
     pub interest: Interest,
     pub flushes: usize,
+    /// For whom the driver wants frames, as it said last, and how often it said so.
+    pub filter: BTreeSet<Mac>,
+    pub filters: usize,
     information: Information,
 }
 
@@ -50,6 +54,8 @@ impl Device {
             dropped: 0,
             interest: Interest::default(),
             flushes: 0,
+            filter: BTreeSet::new(),
+            filters: 0,
             information: Information {
                 mac: [0x52, 0x54, 0, 0, 0, 1],
                 frame_limit: FRAME_LIMIT,
@@ -151,6 +157,16 @@ impl Transport for FakeDevice {
             return lie.map(Some);
         }
         Ok(device.completed.pop_front())
+    }
+
+    fn set_filter(
+        &mut self,
+        stations: impl Iterator<Item = Mac>,
+        groups: impl Iterator<Item = Mac>,
+    ) {
+        let mut device = self.0.borrow_mut();
+        device.filter = stations.chain(groups).collect();
+        device.filters += 1;
     }
 
     fn flush(&mut self) {
