@@ -73,8 +73,6 @@ pub struct Driver {
     pub held: Held,
     /// Its administration.
     pub admin: Admin,
-    /// The device's interrupt.
-    pub interrupt: CapAddr,
     /// The pages of its device's registers.
     pub registers: CapAddr,
     /// Its device's interrupt.
@@ -106,7 +104,6 @@ impl Driver {
                 root: take()?,
             },
             admin: Admin::at(take()?),
-            interrupt: take()?,
             registers: take()?,
             interrupt: take()?,
             scratch: take()?,

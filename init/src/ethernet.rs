@@ -1,4 +1,4 @@
-//! What init gives the ethernet driver when it starts it.
+//! What init gives the ethernet driver when it starts it: [`ethdrv::grant`].
 
 use alloc::vec::Vec;
 
@@ -16,38 +16,47 @@ pub const NAME: &str = "ethdrv";
 /// The file that it runs.
 pub const FILE: &str = "bin/ethdrv";
 
-/// The driver's capabilities and arguments.
+/// The entry of the card's MSI-X table whose interrupt the driver gets.
+const VECTOR: u16 = 0;
+
+/// The driver's capabilities and arguments. It gets the pages with the card's registers and nothing of
+/// its configuration space.
 ///
 /// # Errors
 /// What could not be had.
 pub fn equip<H: Host>(host: &H, driver: &Driver) -> Result<(Vec<Grant>, Vec<u8>), Failure> {
+    let sys = host.sys();
+    let what = "equipping it";
     let card = driver
         .card
         .as_ref()
-        .ok_or_else(|| Failure::new("equipping it", "there is no network card"))?;
+        .ok_or_else(|| Failure::new(what, "there is no network card"))?;
     let pages = card.pages();
     let [pages] = pages.as_slice() else {
         return Err(Failure::new(
-            "equipping it",
-            "its registers lie in several regions",
+            what,
+            "the card's registers lie in several regions",
         ));
     };
-    clear(host, driver.scratch);
+    if card.locations.vectors == 0 {
+        return Err(Failure::new(what, "the card has no MSI-X"));
+    }
+    clear(host, driver.registers);
     DEVICE_MEMORY
-        .narrow(host.sys(), pages.address, pages.count, driver.scratch)
-        .trying("taking its registers")?;
+        .narrow(sys, pages.address, pages.count, driver.registers)
+        .trying("taking the card's registers")?;
     clear(host, driver.interrupt);
-    IRQ.msix(host.sys(), card.address.number(), 0, driver.interrupt)
-        .trying("taking its interrupt")?;
+    IRQ.msix(sys, card.address.number(), VECTOR, driver.interrupt)
+        .trying("taking the card's interrupt")?;
     let grants = [
         Grant::new(grant::VERIFIER, VERIFIER.address()),
         Grant::new(grant::FUNCTION, driver.function.address()).with(Rights::CONTROL),
-        Grant::new(grant::REGISTERS, driver.scratch),
+        Grant::new(grant::REGISTERS, driver.registers),
         Grant::new(grant::INTERRUPT, driver.interrupt),
     ];
     let arguments = grant::Arguments {
         locations: card.locations,
-        first_page: pages.first as u32,
+        first_page: u32::try_from(pages.first).map_err(|error| Failure::new(what, error))?,
     };
     let arguments = postcard::to_allocvec(&arguments)
         .map_err(|error| Failure::new("writing its arguments", error))?;

@@ -56,7 +56,8 @@ impl World {
                 for cap in [message.caps[0], message.caps[1]] {
                     assert!(matches!(self.thing(cap), Some(Thing::Object(_))));
                 }
-                let number = self.fresh();
+                // As the driver does, the lowest that is free.
+                let number = (0..).find(|number| !ports.contains_key(number)).unwrap();
                 let port = FakePort {
                     settings,
                     addresses: Vec::new(),
@@ -68,7 +69,7 @@ impl World {
                     message.receive[0],
                     Thing::Start {
                         process,
-                        badge: number << 2 | 1,
+                        badge: self.fresh() << 16 | number << 2 | 1,
                     },
                 );
                 Ok([number, 0, 0, 0, 0, 0])

@@ -16,7 +16,7 @@ use crate::manifest::{User, UserSpec};
 use crate::pci::card::{self, Means};
 use crate::plan::{plan, program_objects};
 use crate::stack;
-use crate::user::{Member, Next, Phase, PortHeld, UserSlots, bit_of};
+use crate::user::{Member, Next, Phase, UserSlots, bit_of};
 
 impl<H: Host> Init<'_, H> {
     /// Starts the driver, and queues the manifest's users.
@@ -84,7 +84,7 @@ impl<H: Host> Init<'_, H> {
         let number = self.add_member(user, true)?;
         if let Err(failure) = self.bring_up(number) {
             self.give_up(number, Next::Forget);
-            return Err(failure);
+            return Err(failure.during(what));
         }
         Ok(self.members.get(number).map(describe).unwrap_or_default())
     }
@@ -122,11 +122,18 @@ impl<H: Host> Init<'_, H> {
                 }
             }
             Err(failure) => {
+                let failure = failure.during(self.whole(number));
                 log::error!("{failure}");
                 self.could_not_bring_up(number, failure.to_string());
             }
         }
         false
+    }
+
+    /// How a failure names a user.
+    pub(crate) fn whole(&self, number: usize) -> String {
+        let name = self.members.get(number).map_or("?", Member::name);
+        format!("user {name}")
     }
 
     /// A user who ran before is tried again later, one who never did is not.
@@ -147,30 +154,18 @@ impl<H: Host> Init<'_, H> {
     /// Port, bank and stack. What was made when it fails is left to [`Init::give_up`].
     fn bring_up(&mut self, number: usize) -> Result<(), Failure> {
         let (host, now) = (self.host, self.host.now());
+        let image = image(&self.archive, stack::FILE)?;
+        self.make_port(number)?;
         let Some(member) = self.members.get_mut(number) else {
             return Ok(());
         };
         let (user, slots, plan) = (&member.user, member.slots, member.plan);
-        let whole = format!("user {}", user.name);
-        let during = |failure: Failure| failure.during(&whole);
-        let image = image(&self.archive, stack::FILE).map_err(during)?;
-        if member.port.is_none() {
-            let port = self
-                .driver
-                .add_port(host, user, plan.reserve, &slots)
-                .map_err(during)?;
-            member.port = Some(PortHeld {
-                number: port,
-                reserve: plan.reserve,
-            });
-        }
         clear(host, slots.bank.address());
         PRIME
             .sub_bank(host.sys(), plan.limit, false, slots.bank)
-            .trying("making its bank")
-            .map_err(during)?;
+            .trying("making its bank")?;
         member.has_bank = true;
-        let arguments = stack::arguments(user, &plan).map_err(during)?;
+        let arguments = stack::arguments(user, &plan)?;
         let order = Order {
             name: user.name.as_str(),
             file: stack::FILE,
@@ -181,9 +176,7 @@ impl<H: Host> Init<'_, H> {
             grants: &[Grant::new(stack::PORT_SLOT, slots.port.address())],
             bit: bit_of(number),
         };
-        self.launcher
-            .launch(host, &image, &order, slots.held)
-            .map_err(during)?;
+        self.launcher.launch(host, &image, &order, slots.held)?;
         member.phase = Phase::Running { since: now };
         member.back_off.started(now);
         Ok(())

@@ -222,33 +222,74 @@ impl<H: Host> Init<'_, H> {
         false
     }
 
-    /// Makes a port for a user whose stack goes on, and puts it where the stack looks for it.
-    pub(crate) fn give_port(&mut self, number: usize) -> bool {
-        let host = self.host;
+    /// Makes a user's port, if it has none.
+    ///
+    /// # Errors
+    /// What was being done, and why it could not be.
+    pub(crate) fn make_port(&mut self, number: usize) -> Result<(), Failure> {
         let Some(member) = self.members.get_mut(number) else {
-            return false;
+            return Ok(());
         };
-        let running = matches!(member.phase, Phase::Running { .. });
-        if !running || member.port.is_some() || !self.driver.is_running() {
-            return false;
+        if member.port.is_some() {
+            return Ok(());
         }
         let (slots, reserve) = (member.slots, member.plan.reserve);
-        let root: Cap<CapTable> = Cap::at(slots.held.root);
-        let made = self.driver.add_port(host, &member.user, reserve, &slots);
-        let put = made.and_then(|port| {
-            member.port = Some(PortHeld {
-                number: port,
-                reserve,
-            });
-            let from = slots.port.address();
-            root.put(host.sys(), PORT_SLOT, from, Rights::FULL)
-                .trying("handing it the port")
+        let port = self
+            .driver
+            .add_port(self.host, &member.user, reserve, &slots)?;
+        member.port = Some(PortHeld {
+            number: port,
+            reserve,
         });
+        // The driver uses numbers again: whoever had this one and is being removed has none any more,
+        // and must not take this port along.
+        let has_it = |(other, member): (usize, &Member)| {
+            let same = member.port.is_some_and(|held| held.number == port);
+            (same && other != number).then_some(other)
+        };
+        let had_it = self.members.iter().find_map(has_it);
+        if let Some(other) = had_it {
+            self.port_is_removed(other);
+        }
+        Ok(())
+    }
+
+    /// A user's port is gone: what was bought for it comes back.
+    pub(crate) fn port_is_removed(&mut self, number: usize) {
+        if let Some(member) = self.members.get_mut(number)
+            && let Some(port) = member.port.take()
+            && self.driver.is_running()
+        {
+            self.driver
+                .finish_remove_port(self.host, port.reserve, &member.slots);
+        }
+    }
+
+    /// Makes a port for a user whose stack goes on, and puts it where the stack looks for it.
+    pub(crate) fn give_port(&mut self, number: usize) -> bool {
+        let waits =
+            |member: &Member| waits_for_driver((number, member)) == Some(Work::GivePort(number));
+        if !self.driver.is_running() || !self.members.get(number).is_some_and(waits) {
+            return false;
+        }
+        let put = self
+            .make_port(number)
+            .and_then(|()| self.hand_over_port(number));
         if let Err(failure) = put {
-            log::error!("{}", failure.during(format_args!("user {}", member.name())));
+            log::error!("{}", failure.during(self.whole(number)));
             self.restart_later(number);
         }
         false
+    }
+
+    fn hand_over_port(&self, number: usize) -> Result<(), Failure> {
+        let Some(member) = self.members.get(number) else {
+            return Ok(());
+        };
+        let root: Cap<CapTable> = Cap::at(member.slots.held.root);
+        let port = member.slots.port.address();
+        root.put(self.host.sys(), PORT_SLOT, port, Rights::FULL)
+            .trying("handing it its port")
     }
 
     /// There is no safe way to go on with this device: what it may still reach stays pinned.

@@ -87,7 +87,7 @@ impl<H: Host> Init<'_, H> {
     /// Asks whether the port of a user who goes is gone.
     pub(crate) fn ask_port(&mut self, number: usize) {
         let host = self.host;
-        let Some(member) = self.members.get_mut(number) else {
+        let Some(member) = self.members.get(number) else {
             return;
         };
         let Phase::Closing(next) = &member.phase else {
@@ -100,11 +100,7 @@ impl<H: Host> Init<'_, H> {
                 self.timers.set(host.now() + ASK_PORT, Due::AskPort(number));
                 return;
             }
-            if self.driver.is_running() {
-                self.driver
-                    .finish_remove_port(host, port.reserve, &member.slots);
-            }
-            member.port = None;
+            self.port_is_removed(number);
         }
         self.user_is_gone(number, next);
     }

@@ -92,7 +92,7 @@ fn a_spawn_that_fails_halfway_takes_nothing() {
         let prime_limit = total(world) + left;
         world.banks.borrow_mut().get_mut(&PRIME_ID).unwrap().limit = prime_limit;
         let shown = type_line(&mut init, "spawn carol\r");
-        assert!(shown.contains("user carol: "), "{shown}");
+        assert!(shown.contains("spawning carol: "), "{shown}");
         assert!(shown.contains("give the bank a higher limit"), "{shown}");
         assert_eq!(
             (total(world), limit(world, init.driver.bank)),
@@ -147,4 +147,29 @@ fn names_of_the_system_are_refused() {
     }
     let shown = type_line(&mut init, "spawn alice\r");
     assert!(shown.contains("there is a user alice already"), "{shown}");
+}
+
+#[test]
+fn a_port_number_that_is_used_again_is_the_new_users() {
+    let world = world();
+    let mut init = start(world, "", TWO_USERS);
+    type_line(&mut init, "spawn carol\r");
+    init.run_line("revoke carol");
+    while !matches!(member(&init, "carol").phase, Phase::Closing(_)) {
+        init.turn();
+    }
+    // The driver has removed the port, but init hasn't looked yet.
+    let old = member(&init, "carol").port.unwrap().number;
+    world.ports.borrow_mut().remove(&old);
+    init.run_line("spawn dave");
+    assert_eq!(member(&init, "dave").port.unwrap().number, old);
+    settle(&mut init);
+    assert!(init.members.find("carol").is_none());
+    assert!(is_running(&init, "dave") && world.ports.borrow().contains_key(&old));
+    let reserves: u64 = init
+        .members
+        .iter()
+        .map(|(_, m)| m.port.unwrap().reserve)
+        .sum();
+    assert_eq!(limit(world, init.driver.bank), init.driver.base + reserves);
 }
