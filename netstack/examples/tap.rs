@@ -14,6 +14,7 @@ use std::time::Instant as Clock;
 
 use netstack::config::{self, Config, Limits};
 use netstack::facts::NoFacts;
+use netstack::link::Need;
 use netstack::{Instant, Link, Stack, Wake};
 use smoltcp::phy::{Device, Medium, RxToken, TunTapInterface, TxToken, wait};
 
@@ -59,7 +60,7 @@ impl Link for Tap {
 
     fn subscribe(&mut self, _group: [u8; 6], _wanted: bool) {}
 
-    fn arm(&mut self, _room: bool) -> bool {
+    fn arm(&mut self, _need: Need) -> bool {
         false
     }
 

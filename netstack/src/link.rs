@@ -1,5 +1,18 @@
 //! The stack's view of its ethernet port.
 
+/// Frames of room that are kept for answers to what comes in: with no more than these the stack
+/// neither takes frames nor lets connections send, and waits. A link should hold several times as many.
+pub const RESERVE: usize = 4;
+
+/// What a stack waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// A frame to receive.
+    Frame,
+    /// Room for more than [`RESERVE`] frames. Frames that come meanwhile can't be taken anyway.
+    Room,
+}
+
 /// An ethernet port: received frames to look at, buffers to send from.
 ///
 /// In the process it is a session with the driver; in tests a wire in memory. Frames are whole
@@ -16,8 +29,8 @@ pub trait Link {
     /// How many frames can be sent now.
     fn room(&mut self) -> usize;
 
-    /// The buffer of the next frame to send: `length` bytes, contents undefined. Asked for again
-    /// before [`Link::send`], it is the same buffer. `None` where there is no room, or the link
+    /// The buffer of the next frame to send: `length` bytes, contents undefined at first. Asked for
+    /// again before [`Link::send`], it is the same buffer with what was written into it. `None` where there is no room, or the link
     /// doesn't carry frames of that length.
     fn buffer(&mut self, length: usize) -> Option<&mut [u8]>;
 
@@ -30,9 +43,9 @@ pub trait Link {
     /// Asks for frames to this group address to be received, or no longer.
     fn subscribe(&mut self, group: [u8; 6], wanted: bool);
 
-    /// Asks to be notified when a frame arrives and, if `room`, when something can be sent again.
-    /// Returns whether that is already so: then there is nothing to wait for.
-    fn arm(&mut self, room: bool) -> bool;
+    /// Asks to be notified of what the stack waits for. Returns whether it is there already: then there
+    /// is nothing to wait for.
+    fn arm(&mut self, need: Need) -> bool;
 
     /// What the other end counted, by name.
     fn counters(&self, visit: &mut dyn FnMut(&'static str, u64));

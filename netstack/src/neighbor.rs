@@ -21,6 +21,8 @@ pub const MAX_WAITING: usize = 4;
 pub const MAX_WAITING_BYTES: usize = 64 * 1024;
 /// Questions before a neighbour is given up (RFC 4861 section 10).
 pub const MAX_QUESTIONS: u8 = 3;
+/// How long a doubtful neighbour is sent to before it is asked (RFC 4861's DELAY).
+const DELAY: Duration = Duration::from_secs(5);
 /// Time between questions.
 const QUESTION_INTERVAL: Duration = Duration::from_secs(1);
 /// How long an answer is believed without a doubt.
@@ -45,10 +47,8 @@ struct Entry {
 /// What is known of a neighbour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// Its MAC address.
+    /// Its MAC address. If that is in doubt, a question will be due.
     Known(Mac),
-    /// Its MAC address as it was; time to ask whether it still is.
-    Doubtful(Mac),
     /// Nothing; ask everybody.
     Unknown,
     /// Nothing; somebody has been asked.
@@ -102,37 +102,37 @@ impl Neighbors {
         self.find(address).is_some_and(|entry| entry.mac.is_some())
     }
 
-    /// The station to send to. Unless it is known without a doubt, a question goes out with this; the
-    /// caller puts it on the wire.
+    /// The station to send to.
     #[inline]
     pub fn resolve(&mut self, address: IpAddr, now: Instant) -> Answer {
         let Some(entry) = self.find_mut(address) else {
             let entry = self.insert(address, now);
             entry.used = now;
-            entry.question = Some(now + QUESTION_INTERVAL);
-            entry.asked = 1;
-            self.due_at(now + QUESTION_INTERVAL);
-            return Answer::Unknown;
+            return self.begin(address, now);
         };
         entry.used = now;
-        let doubtful = now >= entry.fresh;
+        let settled = now < entry.fresh || entry.question.is_some();
         match entry.mac {
-            Some(mac) if !doubtful => Answer::Known(mac),
-            Some(mac) if entry.question.is_some() => Answer::Known(mac),
+            Some(mac) if settled => Answer::Known(mac),
             Some(mac) => {
-                entry.question = Some(now + QUESTION_INTERVAL);
-                entry.asked = 1;
-                self.due_at(now + QUESTION_INTERVAL);
-                Answer::Doubtful(mac)
+                entry.question = Some(now + DELAY);
+                entry.asked = 0;
+                self.due_at(now + DELAY);
+                Answer::Known(mac)
             }
-            None if entry.question.is_some() || !doubtful => Answer::Asked,
-            None => {
-                entry.question = Some(now + QUESTION_INTERVAL);
-                entry.asked = 1;
-                self.due_at(now + QUESTION_INTERVAL);
-                Answer::Unknown
-            }
+            None if settled => Answer::Asked,
+            None => self.begin(address, now),
         }
+    }
+
+    /// The first question about an unknown neighbour, which the caller puts on the wire.
+    fn begin(&mut self, address: IpAddr, now: Instant) -> Answer {
+        if let Some(entry) = self.find_mut(address) {
+            entry.question = Some(now + QUESTION_INTERVAL);
+            entry.asked = 1;
+        }
+        self.due_at(now + QUESTION_INTERVAL);
+        Answer::Unknown
     }
 
     /// Keeps a packet (with room for its ethernet header) until its neighbour answers. Returns
@@ -353,17 +353,31 @@ mod tests {
     fn doubts_are_asked_about_while_packets_flow() {
         let mut table = Neighbors::new(Seed::from(1));
         table.learn(address(1), A, seconds(0), REQUEST);
-        assert_eq!(table.resolve(address(1), seconds(1)), Answer::Doubtful(A));
+        assert_eq!(table.due(), None, "nobody sends");
         assert_eq!(table.resolve(address(1), seconds(1)), Answer::Known(A));
-        let question = table.question(seconds(2)).0.unwrap();
+        assert_eq!(table.resolve(address(1), seconds(2)), Answer::Known(A));
+        assert_eq!(table.question(seconds(5)).0, None);
+        let question = table.question(seconds(6)).0.unwrap();
         assert_eq!(question.station, Some(A));
-        table.learn(address(1), A, seconds(2), SOLICITED);
-        assert_eq!(table.resolve(address(1), seconds(31)), Answer::Known(A));
-        assert_eq!(table.resolve(address(1), seconds(32)), Answer::Doubtful(A));
-        for second in 33..36 {
-            table.question(seconds(second));
-        }
-        assert_eq!(table.resolve(address(1), seconds(37)), Answer::Unknown);
+        table.learn(address(1), A, seconds(6), SOLICITED);
+        assert_eq!(table.resolve(address(1), seconds(35)), Answer::Known(A));
+        assert_eq!(
+            table.question(seconds(60)).0,
+            None,
+            "it was sure, and is not used"
+        );
+        assert_eq!(table.resolve(address(1), seconds(60)), Answer::Known(A));
+        let asked: Vec<_> = (65..68)
+            .map(|s| table.question(seconds(s)).0.unwrap())
+            .collect();
+        let stations: Vec<_> = asked.iter().map(|question| question.station).collect();
+        assert_eq!(
+            stations,
+            [Some(A), Some(A), None],
+            "the last time, all are asked"
+        );
+        assert_eq!(table.question(seconds(68)), (None, 0));
+        assert_eq!(table.resolve(address(1), seconds(70)), Answer::Unknown);
     }
 
     #[test]
@@ -371,7 +385,8 @@ mod tests {
         let mut table = Neighbors::new(Seed::from(1));
         table.learn(address(1), A, seconds(0), (true, true, true));
         table.learn(address(1), B, seconds(1), (true, false, false));
-        assert_eq!(table.resolve(address(1), seconds(1)), Answer::Doubtful(A));
+        assert_eq!(table.resolve(address(1), seconds(1)), Answer::Known(A));
+        assert_eq!(table.due(), Some(seconds(6)));
         table.learn(address(1), B, seconds(1), (true, false, true));
         assert_eq!(table.resolve(address(1), seconds(1)), Answer::Known(B));
     }

@@ -91,8 +91,6 @@ pub struct Header {
 /// Where a packet goes.
 enum Path {
     Station(Mac),
-    /// Straight to a station that may have moved: ask it.
-    Doubtful(Mac, IpAddr),
     /// It waits; ask everybody, unless somebody was asked.
     Waits(IpAddr, bool),
     Nowhere,
@@ -238,13 +236,6 @@ impl<L: Link> Node<L> {
         };
         match path {
             Path::Station(mac) => self.send_frame(mac, kind, length),
-            Path::Doubtful(mac, hop) => {
-                self.send_frame(mac, kind, length);
-                self.ask(Question {
-                    address: hop,
-                    station: Some(mac),
-                });
-            }
             Path::Waits(hop, ask) => {
                 let frame = self.link.buffer(ETHERNET + length);
                 if !frame.is_some_and(|frame| self.neighbors.wait(hop, frame)) {
@@ -284,7 +275,6 @@ impl<L: Link> Node<L> {
         };
         match self.neighbors.resolve(hop, self.now) {
             Answer::Known(mac) => Path::Station(mac),
-            Answer::Doubtful(mac) => Path::Doubtful(mac, hop),
             Answer::Unknown => Path::Waits(hop, true),
             Answer::Asked => Path::Waits(hop, false),
         }

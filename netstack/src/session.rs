@@ -14,7 +14,7 @@ use sys::bank::Bank;
 use sys::object::Notify;
 use sys::{Cap, Error, Mem};
 
-use crate::link::Link;
+use crate::link::{Link, Need};
 use crate::packet::{ETHERNET, Mac};
 use crate::text::ShowMac;
 
@@ -236,9 +236,12 @@ impl<P: Program> Link for SessionLink<'_, P> {
         }
     }
 
-    fn arm(&mut self, room: bool) -> bool {
-        self.with(|session, program| session.ask(program, room))
-            .unwrap_or(false)
+    fn arm(&mut self, need: Need) -> bool {
+        let ready = self.with(|session, program| match need {
+            Need::Frame => session.ask(program, false),
+            Need::Room => session.ask_room(program),
+        });
+        ready.unwrap_or(false)
     }
 
     fn counters(&self, visit: &mut dyn FnMut(&'static str, u64)) {

@@ -16,10 +16,10 @@ use crate::extension::{self, Problem};
 use crate::facts::Facts;
 use crate::fragment::{Assembly, Refused};
 use crate::icmp::Complaint;
-use crate::link::Link;
+use crate::link::{Link, Need, RESERVE};
 use crate::node::Node;
 use crate::packet::{self, Cast, ETHERNET, Packet, Received, protocol};
-use crate::tcp::{Outside, RESERVE, Tcp};
+use crate::tcp::{Outside, Tcp};
 use crate::udp;
 
 /// Frames that one poll takes before others have their turn.
@@ -135,7 +135,10 @@ impl<L: Link, F: Facts> Stack<L, F> {
     /// Asks the link to notify; to be called before waiting. Returns whether there is something to do
     /// already.
     pub fn arm(&mut self) -> bool {
-        self.node.link.arm(self.blocked)
+        self.node.link.arm(match self.blocked {
+            true => Need::Room,
+            false => Need::Frame,
+        })
     }
 
     /// Takes frames; whether there may be more.

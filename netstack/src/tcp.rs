@@ -27,9 +27,9 @@ use crate::config::{Config, Limits};
 use crate::counters::Drop;
 use crate::facts::Facts;
 use crate::hash::Seed;
-use crate::link::Link;
+use crate::link::{Link, RESERVE};
 use crate::node::Node;
-use crate::packet::{Cast, Packet, field16};
+use crate::packet::{Cast, Packet, field, field16};
 use crate::report::Report;
 use crate::service::{Kind, Next, Visit};
 use connection::Connection;
@@ -39,8 +39,6 @@ use timers::Timers;
 
 /// Segments that one connection may send before it is the next one's turn.
 const QUANTUM: usize = 32;
-/// Frames that are kept for answers when connections send.
-pub const RESERVE: usize = 4;
 /// Bytes that go from a receive buffer to a send buffer at once.
 const SCRATCH: usize = 8 * 1024;
 /// A connection younger than this, or idle for less, doesn't give way to a new one.
@@ -185,8 +183,7 @@ impl Tcp {
                 State::TimeWait | State::Closed
             );
             if flags != SYN || !over {
-                self.feed(node, n, whole);
-                return Ok(());
+                return self.feed(node, n, segment, whole);
             }
             // The peer uses its port again (RFC 9293 section 3.6.1).
             self.release(n);
@@ -195,11 +192,11 @@ impl Tcp {
         let Some(kind) = kind.filter(|_| flags == SYN && flow.remote_port != 0) else {
             return self.reset(node, flags, whole, Drop::NoService);
         };
-        match self.accept(node, kind) {
+        match self.accept(node, kind, number(segment)) {
             Ok(n) => {
                 self.flows.insert(n, flow);
                 node.counters.accepted += 1;
-                self.feed(node, n, whole);
+                self.feed(node, n, segment, whole)?;
                 if self.connections[usize::from(n)].socket().is_listening() {
                     // smoltcp didn't like it.
                     self.release(n);
@@ -243,17 +240,30 @@ impl Tcp {
         Err(why)
     }
 
-    fn feed<L: Link>(&mut self, node: &mut Node<L>, n: u16, whole: &[u8]) {
+    fn feed<L: Link>(
+        &mut self,
+        node: &mut Node<L>,
+        n: u16,
+        segment: &[u8],
+        whole: &[u8],
+    ) -> Result<(), Drop> {
         self.sync(node);
-        let now = node.now;
+        let connection = &mut self.connections[usize::from(n)];
+        if !connection.is_in_first_window(number(segment), segment.len()) {
+            return Err(Drop::Malformed);
+        }
+        let (now, before) = (node.now, node.counters.frames_out);
         let mut port = Port {
             packet: Some(whole),
-            node,
+            node: &mut *node,
         };
-        let connection = &mut self.connections[usize::from(n)];
         self.interface
             .poll_ingress_single(now, &mut port, &mut connection.sockets);
+        if node.counters.frames_out != before {
+            connection.note_sent();
+        }
         self.wake(n);
+        Ok(())
     }
 
     fn wake(&mut self, n: u16) {
@@ -280,22 +290,27 @@ impl Tcp {
     }
 
     /// A connection that listens.
-    fn accept<L: Link>(&mut self, node: &mut Node<L>, kind: Kind) -> Result<u16, Refusal> {
-        let n = self.obtain(kind, node.now)?;
+    fn accept<L: Link>(
+        &mut self,
+        node: &mut Node<L>,
+        kind: Kind,
+        number: u32,
+    ) -> Result<u16, Refusal> {
+        let n = self.obtain(node, kind)?;
         // smoltcp's sequence numbers come out of a generator that one can compute backwards; with a
         // seed of its own for each connection there is nothing to compute.
         self.interface = interface(node);
         self.generation = node.addresses.generation;
         let connection = &mut self.connections[usize::from(n)];
-        connection.begin(node.now, &self.limits);
+        connection.begin(node.now, &self.limits, number);
         self.live[kind as usize] += 1;
         Ok(n)
     }
 
-    fn obtain(&mut self, kind: Kind, now: Instant) -> Result<u16, Refusal> {
+    /// A connection that nobody uses, with buffers.
+    fn obtain<L: Link>(&mut self, node: &mut Node<L>, kind: Kind) -> Result<u16, Refusal> {
         if self.live[kind as usize] >= self.most[kind as usize] {
-            let victim = self.find_victim(kind, now).ok_or(Refusal::Full)?;
-            self.release(victim);
+            self.make_way(node, kind).ok_or(Refusal::Full)?;
         }
         if let Some(n) = self.free[kind as usize].pop() {
             return Ok(n);
@@ -304,8 +319,7 @@ impl Tcp {
         while self.memory + size > self.limits.memory as usize {
             // Buffers that another service doesn't use now, or else a connection that can go.
             if !self.hollow_one() {
-                let victim = self.find_victim(kind, now).ok_or(Refusal::NoMemory)?;
-                self.release(victim);
+                self.make_way(node, kind).ok_or(Refusal::NoMemory)?;
                 return self.free[kind as usize].pop().ok_or(Refusal::NoMemory);
             }
         }
@@ -337,6 +351,22 @@ impl Tcp {
         self.memory -= Connection::size(connection.kind, &self.limits);
         self.hollow.push(n);
         true
+    }
+
+    /// Drops the connection that should give way to a new one of its kind, if there is one, and tells
+    /// its peer.
+    fn make_way<L: Link>(&mut self, node: &mut Node<L>, kind: Kind) -> Option<()> {
+        let victim = self.find_victim(kind, node.now)?;
+        let connection = &mut self.connections[usize::from(victim)];
+        if connection.socket().is_active() {
+            connection.socket_mut().abort();
+            let now = node.now;
+            let mut port = Port { packet: None, node };
+            self.interface
+                .poll_egress(now, &mut port, &mut connection.sockets);
+        }
+        self.release(victim);
+        Some(())
     }
 
     /// The connection that should give way to a new one of its kind: one that is over, then one that
@@ -469,9 +499,15 @@ impl Tcp {
             if sent == PollResult::None {
                 return false;
             }
+            connection.note_sent();
         }
         true
     }
+}
+
+/// A segment's sequence number. Its length was checked.
+fn number(segment: &[u8]) -> u32 {
+    u32::from_be_bytes(field(segment, 4))
 }
 
 /// smoltcp's side of the node: its addresses, and randomness of its own.

@@ -15,6 +15,8 @@ const ACK_DELAY: Duration = Duration::from_millis(10);
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
 /// Connections that may be silent may be so this many times longer.
 const PATIENT: u32 = 10;
+/// The most that a window can be that is told without a scale.
+const FIRST_WINDOW: u32 = 65_535;
 /// Bytes that count as progress while there are more to send.
 const STEP: u64 = 1024;
 
@@ -41,6 +43,8 @@ pub struct Connection {
     received: u64,
     sent: u64,
     next: Next,
+    /// How far the peer may send before it was told of a window beyond the first one.
+    first_window: Option<u32>,
 }
 
 impl Connection {
@@ -73,6 +77,7 @@ impl Connection {
             received: 0,
             sent: 0,
             next: Next::Wait,
+            first_window: None,
         })
     }
 
@@ -95,9 +100,10 @@ impl Connection {
         self.sockets.get_mut(self.handle)
     }
 
-    /// Listens for the one segment that opens it.
-    pub fn begin(&mut self, now: Instant, limits: &Limits) {
+    /// Listens for the one segment that opens it; `number` is that segment's sequence number.
+    pub fn begin(&mut self, now: Instant, limits: &Limits, number: u32) {
         self.live = true;
+        self.first_window = Some(number.wrapping_add(1).wrapping_add(FIRST_WINDOW));
         (self.opened, self.moved, self.hurried) = (now, now, now);
         (self.mark, self.received, self.sent) = (0, 0, 0);
         self.next = Next::Hurry;
@@ -116,6 +122,30 @@ impl Connection {
         let may_be_silent = kind != Kind::Http;
         socket.set_timeout(Some(idle.max(KEEP_ALIVE * 3)));
         socket.set_keep_alive(may_be_silent.then_some(KEEP_ALIVE));
+    }
+
+    /// Whether a segment lies in the window that the peer knows of, at its beginning.
+    ///
+    /// The answer to the opening segment tells of a window without a scale, but smoltcp 0.14 takes it
+    /// for one with: until it sends again, it accepts data beyond the end of its buffer, and then
+    /// panics when the gap before is filled. A peer that keeps to what it was told doesn't notice.
+    pub fn is_in_first_window(&self, number: u32, length: usize) -> bool {
+        let Some(end) = self.first_window else {
+            return true;
+        };
+        // What is before the window smoltcp knows how to refuse.
+        let beyond = number.wrapping_add(length as u32).wrapping_sub(end) as i32;
+        beyond <= 0
+    }
+
+    /// Something was sent. From the second time on the peer knows the true window.
+    pub fn note_sent(&mut self) {
+        if !matches!(
+            self.socket().state(),
+            State::Listen | State::SynReceived | State::Closed
+        ) {
+            self.first_window = None;
+        }
     }
 
     /// Forgets the connection.

@@ -431,18 +431,28 @@ impl<P: Program> Session<P> {
     /// # Errors
     /// The session is lost.
     pub fn ask(&mut self, program: &P, room: bool) -> Result<bool, Lost> {
-        let mut ready = self
+        let ready = self
             .filled
             .ask(&self.transmit_memory, &self.receive_memory)?;
-        if room && !ready {
-            let held = CAPACITY - self.transmit.room();
-            ready = self
-                .transmit
-                .ask(&self.transmit_memory, &self.receive_memory, held / 2)?;
-            if !ready {
-                // The driver polls for what has left only while somebody wants to know.
-                self.kick(program);
-            }
+        match room && !ready {
+            true => self.ask_room(program),
+            false => Ok(ready),
+        }
+    }
+
+    /// Asks to be notified when half of what is under way has left, whatever may have come: for who
+    /// can't take frames before. Otherwise as [`Session::ask`].
+    ///
+    /// # Errors
+    /// The session is lost.
+    pub fn ask_room(&mut self, program: &P) -> Result<bool, Lost> {
+        let held = CAPACITY - self.transmit.room();
+        let ready = self
+            .transmit
+            .ask(&self.transmit_memory, &self.receive_memory, held / 2)?;
+        if !ready {
+            // The driver polls for what has left only while somebody wants to know.
+            self.kick(program);
         }
         Ok(ready)
     }

@@ -1,0 +1,543 @@
+//! Peers that mean harm. Whatever they do, a good request is answered afterwards.
+
+mod world;
+
+use netstack::Duration;
+use netstack::config::{Config, Limits};
+use netstack::counters::Drop;
+use proptest::prelude::*;
+use world::frames::*;
+use world::meeting::Meeting;
+use world::{Numbers, PEER_MAC, STACK_MAC, World, config};
+
+const PEER: &str = "10.0.0.9";
+const US: &str = "10.0.0.2";
+
+/// A peer by hand asks for the page and gets it.
+fn is_well(world: &mut World) {
+    // Idle connections give way after a second.
+    world.wait(Duration::from_secs(2));
+    world.take();
+    world.introduce();
+    let from = (PEER, 61_234);
+    let us = (US, 80);
+    let sent = world.tell(tcp(from, us, SYN, (1000, 0), b""));
+    let sent: Vec<Sent> = sent.iter().filter_map(|frame| Sent::parse(frame)).collect();
+    let hello = sent
+        .iter()
+        .find(|sent| sent.protocol == 6 && sent.ports().1 == 61_234)
+        .expect("a connection is accepted");
+    assert_eq!(hello.flags(), SYN | ACK, "a connection is accepted");
+    let begin = hello.number(4).wrapping_add(1);
+    let request = b"GET /bytes/16 HTTP/1.1\r\nHost: a\r\n\r\n";
+    world.tell(tcp(from, us, ACK, (1001, begin), b""));
+    let sent = world.tell(tcp(from, us, ACK, (1001, begin), request));
+    let answer: Vec<u8> = sent
+        .iter()
+        .filter_map(|frame| Sent::parse(frame))
+        .filter(|sent| sent.protocol == 6 && sent.ports().1 == 61_234)
+        .flat_map(|sent| sent.payload[20..].to_vec())
+        .collect();
+    let text = String::from_utf8_lossy(&answer);
+    assert!(text.starts_with("HTTP/1.1 200 OK\r\n"), "{text}");
+    assert!(text.ends_with("000000000000000\n"), "{text}");
+    world.tell(tcp(
+        from,
+        us,
+        RST,
+        (1001 + request.len() as u32, begin),
+        b"",
+    ));
+}
+
+/// Frames that look like something, to be spoilt.
+fn template(kind: usize, numbers: &mut Numbers) -> Vec<u8> {
+    let port = 1024 + numbers.below(8) as u16;
+    let number = numbers.next() as u32;
+    let flags = numbers.next() as u8;
+    let data = vec![numbers.next() as u8; numbers.below(200)];
+    let services = [7, 9, 19, 80, 4242];
+    let service = services[numbers.below(services.len())];
+    match kind % 12 {
+        0 => udp((PEER, port), (US, service), &data),
+        1 => udp(("fd00::9", port), ("fd00::2", service), &data),
+        2 => tcp((PEER, port), (US, service), SYN, (number, 0), b""),
+        3 => tcp((PEER, port), (US, service), flags, (number, number), &data),
+        4 => tcp(
+            ("fd00::9", port),
+            ("fd00::2", service),
+            flags,
+            (number, 1),
+            &data,
+        ),
+        5 => ping(PEER, US, &data),
+        6 => ping("fd00::9", "fd00::2", &data),
+        7 => arp(1 + flags % 3, PEER_MAC, PEER, [0; 6], US),
+        8 => solicitation("fd00::9", "fd00::2", Some(PEER_MAC)),
+        9 => advertisement("fd00::9", "fd00::2", "fd00::9", flags, PEER_MAC),
+        10 => announcement(
+            "fe80::1",
+            1800,
+            &prefix("2001:db8::", 64, 0xc0, number, number / 2),
+        ),
+        _ => {
+            let mut payload = vec![17, 0, flags, flags & 0xf9, 1, 2, 3, 4];
+            payload.extend(data);
+            framed(
+                "fd00::9",
+                "fd00::2",
+                [0, 43, 44, 60][numbers.below(4)],
+                64,
+                &payload,
+            )
+        }
+    }
+}
+
+/// Makes the checksums right again after a frame was spoilt, so that it gets further.
+fn mend(frame: &mut [u8]) {
+    use netstack::checksum::Sum;
+    if frame.len() < 34 || frame[12..14] != [8, 0] {
+        return;
+    }
+    let start = usize::from(frame[14] & 15) * 4;
+    let total = usize::from(u16::from_be_bytes([frame[16], frame[17]]));
+    if start < 20 || total < start || frame.len() < 14 + total {
+        return;
+    }
+    frame[24..26].fill(0);
+    let checksum = Sum::of(&frame[14..14 + start]).checksum();
+    frame[24..26].copy_from_slice(&checksum);
+    let place = match frame[23] {
+        6 => 16,
+        17 => 6,
+        _ => return,
+    };
+    let address = |at: usize| {
+        let octets: [u8; 4] = frame[at..at + 4].try_into().unwrap();
+        std::net::IpAddr::from(octets)
+    };
+    let (from, to, protocol) = (address(26), address(30), frame[23]);
+    let payload = &mut frame[14 + start..14 + total];
+    if payload.len() >= place + 2 {
+        payload[place..place + 2].fill(0);
+        let sum = Sum::pseudo(from, to, protocol, payload.len()).and(Sum::of(payload));
+        payload[place..place + 2].copy_from_slice(&sum.checksum());
+    }
+}
+
+fn attack(world: &mut World, numbers: &mut Numbers, frames: usize) {
+    for _ in 0..frames {
+        let mut frame = template(numbers.below(12), numbers);
+        for _ in 0..numbers.below(4) {
+            let at = 12 + numbers.below(frame.len() - 12);
+            frame[at] = match numbers.below(4) {
+                0 => 0,
+                1 => 0xff,
+                2 => frame[at] ^ (1 << numbers.below(8)),
+                _ => numbers.next() as u8,
+            };
+        }
+        if numbers.chance(100) {
+            frame.truncate(numbers.below(frame.len() + 1));
+        }
+        if numbers.chance(800) {
+            mend(&mut frame);
+        }
+        world.tell(frame);
+        if numbers.chance(50) {
+            world.now += Duration::from_millis(numbers.below(3000) as u64);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn noise_is_survived(frames in prop::collection::vec(
+        prop::collection::vec(any::<u8>(), 0..1600), 0..50)
+    ) {
+        let mut world = World::settled(config(true));
+        for mut frame in frames {
+            if frame.len() > 14 {
+                frame[..6].copy_from_slice(&STACK_MAC);
+                frame[12] = [0x08, 0x86][usize::from(frame[12] & 1)];
+                frame[13] = [0x00, 0x06, 0xdd, 0x00][usize::from(frame[13] & 3)];
+            }
+            world.tell(frame);
+        }
+        is_well(&mut world);
+    }
+
+    #[test]
+    fn spoilt_frames_are_survived(seed: u64) {
+        let mut config = config(true);
+        if seed.is_multiple_of(2) {
+            config.ipv6 = netstack::config::Ipv6::Slaac;
+        }
+        let mut world = World::settled(config.clone());
+        if seed.is_multiple_of(2) {
+            world.tell(announcement("fe80::1", 1800, &prefix("fd00::", 64, 0xc0, 3600, 1800)));
+        }
+        let mut numbers = Numbers::new(seed);
+        attack(&mut world, &mut numbers, 400);
+        is_well_either(&mut world);
+        prop_assert!(world.stack.memory() <= config.limits.memory as usize);
+    }
+}
+
+/// Like [`is_well`], over IPv4 alone.
+fn is_well_either(world: &mut World) {
+    world.wait(Duration::from_secs(70));
+    world.take();
+    let introduced = world.tell(arp(1, PEER_MAC, PEER, [0; 6], US));
+    assert!(!introduced.is_empty());
+    let sent = world.tell(udp((PEER, 60_000), (US, 7), b"are you well?"));
+    let well = sent
+        .iter()
+        .filter_map(|frame| Sent::parse(frame))
+        .any(|sent| sent.protocol == 17 && sent.data() == b"are you well?");
+    assert!(well, "{sent:02x?}");
+}
+
+/// Connections played by hand that answer with segments which are nearly right: numbers at and
+/// beyond the edges of windows, odd flags, odd options.
+#[test]
+fn segments_at_the_edges_are_survived() {
+    for seed in 0..300 {
+        let mut numbers = Numbers::new(seed);
+        let mut world = World::settled(config(false));
+        world.introduce();
+        for turn in 0..4u16 {
+            let service = [7u16, 9, 19, 80][numbers.below(4)];
+            let (from, us) = ((PEER, 2000 + turn), (US, service));
+            let start = match numbers.below(3) {
+                0 => u32::MAX - numbers.below(1000) as u32,
+                1 => i32::MAX as u32 - numbers.below(1000) as u32,
+                _ => numbers.next() as u32,
+            };
+            let mut syn = vec![];
+            let option = [
+                &[][..],
+                &[2, 4, 0, 0],
+                &[2, 4, 0, 1],
+                &[2, 4, 0xff, 0xff],
+                &[3, 3, 14, 0],
+                &[3, 3, 255, 0],
+                &[4, 2, 1, 1],
+            ][numbers.below(7)];
+            syn.extend(from.1.to_be_bytes());
+            syn.extend(us.1.to_be_bytes());
+            syn.extend(start.to_be_bytes());
+            let window = if numbers.chance(300) {
+                [0, 0]
+            } else {
+                [0xff, 0xff]
+            };
+            syn.extend([0, 0, 0, 0, (5 + option.len() as u8 / 4) << 4, SYN]);
+            syn.extend(window);
+            syn.extend([0; 4]);
+            syn.extend(option);
+            fill(PEER, US, 6, 16, &mut syn);
+            let sent = world.tell(framed(PEER, US, 6, 64, &syn));
+            let Some(hello) = sent.first().and_then(|frame| Sent::parse(frame)) else {
+                continue;
+            };
+            if hello.flags() != SYN | ACK {
+                continue;
+            }
+            let mut ours = start.wrapping_add(1);
+            let mut theirs = hello.number(4).wrapping_add(1);
+            world.tell(tcp(from, us, ACK, (ours, theirs), b""));
+            for _ in 0..60 {
+                let edge = |numbers: &mut Numbers, from: u32| match numbers.below(8) {
+                    0 => from.wrapping_sub(1),
+                    1 => from.wrapping_add(1),
+                    2 => from.wrapping_add(65_535),
+                    3 => from.wrapping_add(131_072),
+                    4 => from.wrapping_add(1 << 31),
+                    5 => from.wrapping_add(numbers.below(140_000) as u32),
+                    _ => from,
+                };
+                let flags = match numbers.below(6) {
+                    0 => FIN | ACK,
+                    1 => numbers.next() as u8,
+                    _ => ACK,
+                };
+                let data = vec![b'G'; numbers.below(1460)];
+                let places = (edge(&mut numbers, ours), edge(&mut numbers, theirs));
+                let sent = world.tell(tcp(from, us, flags, places, &data));
+                for sent in sent.iter().filter_map(|frame| Sent::parse(frame)) {
+                    if sent.protocol == 6 && sent.ports() == (us.1, from.1) {
+                        ours = if sent.number(8) != 0 {
+                            sent.number(8)
+                        } else {
+                            ours
+                        };
+                        let length = (sent.payload.len() - 20) as u32;
+                        theirs = sent.number(4).wrapping_add(length);
+                    }
+                }
+                if numbers.chance(100) {
+                    world.now += Duration::from_millis(numbers.below(2000) as u64);
+                }
+            }
+        }
+        is_well_either(&mut world);
+    }
+}
+
+#[test]
+fn half_open_connections_give_way() {
+    let mut world = World::settled(config(false));
+    world.introduce();
+    for n in 0..5000u32 {
+        let port = 1024 + (n % 60_000) as u16;
+        world.tell(tcp((PEER, port), (US, 80), SYN, (n, 0), b""));
+        world.now += Duration::from_millis(1);
+    }
+    let limits = Limits::default();
+    assert!(world.stack.connections()[0] <= limits.http_connections);
+    assert!(world.stack.memory() <= limits.memory as usize);
+    assert!(world.stack.counters().dropped(Drop::NoRoom) > 1000);
+    is_well(&mut world);
+    world.wait(Duration::from_secs(60));
+    assert_eq!(world.stack.connections(), [0; 4], "none is left");
+}
+
+#[test]
+fn idle_connections_give_way_and_busy_ones_do_not() {
+    let mut config = config(false);
+    config.limits.http_connections = 4;
+    let mut meeting = Meeting::new(config);
+    let busy = meeting.connect(80);
+    let request = b"GET /bytes/1000000000 HTTP/1.1\r\nHost: a\r\n\r\n";
+    meeting.socket(busy).send_slice(request).unwrap();
+    let idle: Vec<_> = (0..3).map(|_| meeting.connect(80)).collect();
+    let mut received = 0;
+    for _ in 0..10 {
+        // New ones come all the time, and all get something.
+        let answer = meeting.get("/bytes/5");
+        assert!(answer.ends_with(b"00000"));
+        received += meeting.converse(busy, b"", 100_000).len();
+        meeting.pass(Duration::from_millis(500));
+    }
+    assert!(received >= 1_000_000, "the busy one went on");
+    let gone = idle
+        .into_iter()
+        .filter(|idle| !meeting.socket(*idle).may_send());
+    assert!(gone.count() >= 1, "an idle one gave way");
+}
+
+#[test]
+fn connections_that_we_closed_do_not_stand_in_the_way() {
+    // The side that closes first waits; here that is the stack, and there are many of them.
+    let mut config = config(false);
+    config.limits.http_connections = 4;
+    let mut meeting = Meeting::new(config);
+    for n in 0..50 {
+        let handle = meeting.connect(80);
+        let request = b"GET /bytes/5 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+        let answer = meeting.converse(handle, request, usize::MAX);
+        assert!(answer.ends_with(b"00000"), "{n}");
+        meeting.socket(handle).close();
+        meeting.pass(Duration::from_millis(5));
+        meeting.sockets.remove(handle);
+    }
+    assert_eq!(meeting.world.stack.counters().refused, 0);
+}
+
+#[test]
+fn a_port_used_again_is_a_new_connection() {
+    let mut world = World::settled(config(false));
+    world.introduce();
+    let (from, us) = ((PEER, 5000), (US, 80));
+    for n in 1..20u32 {
+        let start = n << 20;
+        let hello = Sent::only(&world.tell(tcp(from, us, SYN, (start, 0), b"")));
+        assert_eq!(
+            (hello.flags(), hello.number(8)),
+            (SYN | ACK, start + 1),
+            "turn {n}"
+        );
+        let begin = hello.number(4).wrapping_add(1);
+        let request = b"GET /bytes/5 HTTP/1.0\r\n\r\n";
+        let after = start + 1 + request.len() as u32;
+        world.tell(tcp(from, us, ACK, (start + 1, begin), b""));
+        let sent = world.tell(tcp(from, us, ACK, (start + 1, begin), request));
+        let last = Sent::parse(sent.last().unwrap()).unwrap();
+        assert_eq!(last.flags() & FIN, FIN);
+        let end = last
+            .number(4)
+            .wrapping_add(last.payload.len() as u32 - 20 + 1);
+        world.tell(tcp(from, us, FIN | ACK, (after, end), b""));
+        assert_eq!(world.stack.connections()[0], 1, "it waits");
+    }
+}
+
+#[test]
+fn thousands_of_connections_leave_nothing() {
+    let mut meeting = Meeting::new(config(false));
+    for _ in 0..40 {
+        meeting.get("/bytes/100");
+    }
+    meeting.pass(Duration::from_secs(20));
+    let memory = meeting.world.stack.memory();
+    for n in 0..3000 {
+        let answer = meeting.get("/bytes/100");
+        assert!(
+            answer.ends_with(b"\n0000"),
+            "{n}: {}",
+            String::from_utf8_lossy(&answer)
+        );
+    }
+    meeting.pass(Duration::from_secs(20));
+    assert_eq!(meeting.world.stack.connections(), [0; 4]);
+    assert_eq!(meeting.world.stack.memory(), memory);
+    assert_eq!(meeting.world.stack.counters().requests, 3040);
+    assert_eq!(meeting.world.stack.counters().refused, 0);
+}
+
+#[test]
+fn memory_is_shared_between_services() {
+    // Room for two connections or so: buffers that one service doesn't use go to the other.
+    let mut config = config(false);
+    config.limits = Limits {
+        receive_buffer: 32 * 1024,
+        send_buffer: 32 * 1024,
+        memory: 160 * 1024,
+        ..config.limits
+    };
+    let mut meeting = Meeting::new(config);
+    for round in 0..5 {
+        assert!(meeting.get("/bytes/1000").len() > 1000, "round {round}");
+        for port in [7, 9, 19] {
+            let handle = meeting.connect(port);
+            meeting.converse(handle, b"hello", 0);
+            meeting.close(handle);
+            meeting.pass(Duration::from_millis(10));
+        }
+        assert!(meeting.world.stack.memory() <= 160 * 1024);
+    }
+    // Too many at once: the next is refused, the others go on.
+    let first = meeting.connect(19);
+    let second = meeting.connect(19);
+    let mut handles = vec![first, second];
+    for _ in 0..6 {
+        handles.push(meeting.dial(smoltcp::wire::IpAddress::v4(10, 0, 0, 2), 80));
+    }
+    meeting.pass(Duration::from_millis(100));
+    assert!(meeting.world.stack.counters().refused > 0);
+    assert!(meeting.converse(first, b"", 100_000).len() >= 100_000);
+    assert!(meeting.world.stack.memory() <= 160 * 1024);
+}
+
+#[test]
+fn a_full_wire_stops_nothing_for_good() {
+    let mut config = config(true);
+    config.limits.service_connections = 20;
+    let mut meeting = Meeting::new(config);
+    meeting.world.wire.borrow_mut().room = 6;
+    let handles: Vec<_> = (0..10).map(|_| meeting.connect(19)).collect();
+    for handle in &handles {
+        assert!(meeting.converse(*handle, b"", 50_000).len() >= 50_000);
+    }
+    assert!(meeting.get("/bytes/100000").len() > 100_000);
+    // Nothing goes out at all, for a while, with work piling up.
+    meeting.world.wire.borrow_mut().room = 0;
+    for _ in 0..200 {
+        let frame = udp((PEER, 5000), (US, 7), b"hello");
+        meeting.world.wire.borrow_mut().to_stack.push_back(frame);
+        meeting.world.poll();
+        meeting.world.now += Duration::from_millis(50);
+    }
+    meeting.world.wire.borrow_mut().room = 64;
+    meeting.pass(Duration::from_secs(5));
+    assert!(meeting.get("/bytes/1000").len() > 1000);
+}
+
+#[test]
+fn fragments_are_bounded() {
+    let mut world = World::settled(config(true));
+    world.introduce();
+    let mut numbers = Numbers::new(5);
+    for _ in 0..20_000 {
+        let mut packet = packet(ip(PEER), ip(US), 17, 64, &[7; 1480]);
+        packet[4..6].copy_from_slice(&(numbers.next() as u16).to_be_bytes());
+        let place = 0x2000 | numbers.below(8000) as u16;
+        packet[6..8].copy_from_slice(&place.to_be_bytes());
+        packet[10..12].fill(0);
+        let checksum = netstack::checksum::Sum::of(&packet[..20]).checksum();
+        packet[10..12].copy_from_slice(&checksum);
+        assert!(
+            world
+                .tell(ethernet(STACK_MAC, PEER_MAC, 0x0800, &packet))
+                .is_empty()
+        );
+    }
+    is_well(&mut world);
+}
+
+#[test]
+fn our_own_address_is_not_answered() {
+    // The attack called land: a segment from us to us.
+    let mut world = World::settled(config(true));
+    world.introduce();
+    assert!(
+        world
+            .tell(tcp((US, 80), (US, 80), SYN, (1, 0), b""))
+            .is_empty()
+    );
+    assert!(
+        world
+            .tell(tcp(("fd00::2", 80), ("fd00::2", 80), SYN, (1, 0), b""))
+            .is_empty()
+    );
+    assert!(world.tell(ping(US, US, b"me?")).is_empty());
+    assert_eq!(world.stack.counters().dropped(Drop::BadSource), 3);
+}
+
+#[test]
+fn broadcast_frames_open_no_connections() {
+    let mut world = World::settled(config(false));
+    world.introduce();
+    let mut frame = tcp((PEER, 5000), (US, 80), SYN, (1, 0), b"");
+    frame[..6].fill(0xff);
+    assert!(world.tell(frame).is_empty());
+    assert_eq!(world.stack.connections(), [0; 4]);
+}
+
+#[test]
+fn sequence_numbers_are_not_to_be_guessed() {
+    let first = |seed| {
+        let mut world = World::seeded(config(false), seed);
+        world.poll();
+        world.take();
+        world.introduce();
+        let numbers: Vec<u32> = (0..8)
+            .map(|n| {
+                let sent = world.tell(tcp((PEER, 5000 + n), (US, 80), SYN, (1, 0), b""));
+                Sent::only(&sent).number(4)
+            })
+            .collect();
+        numbers
+    };
+    let (a, b) = (first(1), first(2));
+    assert!(a.iter().all(|number| !b.contains(number)));
+    let mut steps: Vec<u32> = a
+        .windows(2)
+        .map(|pair| pair[1].wrapping_sub(pair[0]))
+        .collect();
+    steps.dedup();
+    assert!(steps.len() > 4, "{steps:?}");
+}
+
+#[test]
+fn a_configuration_that_is_wrong_is_refused() {
+    let wrong = Config {
+        mac: [1, 0, 0, 0, 0, 0],
+        ..config(false)
+    };
+    assert!(wrong.check().is_err());
+}
