@@ -26,7 +26,7 @@ pub mod method {
     /// and from now on only from addresses so bound. `EMFILE`: eight are bound.
     pub const BIND_ADDRESS: u64 = 2;
     /// `w1` port: ends its session, then the port: answers when nothing of it is left. Its capability is
-    /// void from the first moment.
+    /// void from the first moment. Sent without asking for an answer, it only begins that.
     pub const REMOVE_PORT: u64 = 3;
     /// `w1` port ([`DEVICE`](super::DEVICE): the device's own), `w2` first counter → six counters from
     /// it on, as [`Counter`](crate::statistics::Counter) orders them; those beyond are zero.
@@ -148,6 +148,14 @@ impl Admin {
     /// `ENOENT`: no such port; those of the invocation.
     pub fn remove_port(self, sys: &impl Sys, port: u64) -> Result<(), Error> {
         words_only(sys, self.address(), &[method::REMOVE_PORT, port]).map(|_| ())
+    }
+
+    /// Begins to remove a port, and waits for nothing. [`Admin::inspect`] answers `ENOENT` when nothing of
+    /// it is left. A driver that isn't listening loses the message: send it again if it is still there.
+    pub fn begin_remove_port(self, sys: &impl Sys, port: u64) {
+        let message = Message::new(&[method::REMOVE_PORT, port]);
+        // The status tells only whether the driver is gone, and with it the port.
+        let _ = sys.send(self.address(), &message);
     }
 
     /// All counters of a port, or of the device ([`DEVICE`]).
