@@ -20,7 +20,6 @@ pub mod guest;
 pub mod host;
 pub mod init;
 pub mod launch;
-pub mod manifest;
 pub mod pci;
 pub mod plan;
 pub mod serial;
@@ -32,3 +31,5 @@ pub mod usage;
 pub mod user;
 
 pub use init::Init;
+/// The boot manifest, which mk reads and writes too.
+pub use manifest;

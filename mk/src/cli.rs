@@ -100,7 +100,7 @@ pub struct UserOptions {
     pub manifest: Option<PathBuf>,
     /// Least important log messages that are shown: off, error, warn, info, debug, trace.
     #[arg(long, value_name = "LEVEL")]
-    pub log: Option<init::manifest::LogLevel>,
+    pub log: Option<manifest::LogLevel>,
 }
 
 /// Options of `build`.

@@ -15,7 +15,7 @@
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 
 use anyhow::{Result, bail};
-use init::manifest::{Ipv4Setting, Manifest, Service};
+use manifest::{Ipv4Setting, Manifest, Service};
 
 /// The option that moves all forwarded ports.
 pub const OFFSET_OPTION: &str = "--port-offset";

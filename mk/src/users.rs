@@ -6,7 +6,7 @@
 use std::net::Ipv4Addr;
 
 use anyhow::{Result, bail};
-use init::manifest::{Ipv4Cidr, Ipv4Setting, Mac, Manifest, Spawn, User};
+use manifest::{Ipv4Cidr, Ipv4Setting, Mac, Manifest, Spawn, User};
 
 /// Most users of a generated manifest: their addresses fit below those that QEMU's DHCP gives.
 pub const MAX_USERS: u32 = 200;

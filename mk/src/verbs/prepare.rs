@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use init::manifest::{self, Manifest};
+use manifest::Manifest;
 
 use crate::archive::Archive;
 use crate::artifacts::Artifacts;

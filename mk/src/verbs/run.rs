@@ -123,7 +123,7 @@ fn named_programs(words: &[String]) -> impl Iterator<Item = &str> {
 }
 
 fn first_http(forwards: &Forwards) -> Option<(&str, u16)> {
-    use init::manifest::Service;
+    use manifest::Service;
     forwards.rows.iter().find_map(|row| {
         let (_, port) = row
             .ports

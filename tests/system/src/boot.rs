@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use anyhow::{Context, Result, anyhow, bail};
-use init::manifest::Manifest;
+use manifest::Manifest;
 use mk::archive::Archive;
 use mk::checkout::Checkout;
 use mk::forwards::Forwards;
@@ -198,13 +198,13 @@ impl<'a> Boot<'a> {
         let mut archive = match self.payload {
             Some(_) => {
                 let mut archive = Archive::new();
-                archive.add(init::manifest::PATH, manifest.render()?);
+                archive.add(manifest::PATH, manifest.render()?);
                 archive
             }
             None => prepared()?.archive(manifest)?,
         };
         if let Some(text) = &self.manifest_text {
-            archive.add(init::manifest::PATH, text.as_str());
+            archive.add(manifest::PATH, text.as_str());
         }
         for name in &self.programs {
             let program = prepared()?.artifacts.program(name)?;

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
-use init::manifest::Service;
+use manifest::Service;
 use mk::forwards::Forwards;
 use mk::launch::Launch;
 use mk::outcome::Outcome;

@@ -6,6 +6,8 @@
 //! a [`Manifest`] returned by [`Manifest::parse`] has been checked: names, MAC and IP addresses
 //! are unique and well formed, amounts are inside their bounds, settings fit together.
 //!
+//! A crate of its own, so that mk can be built (and can report) while init can't.
+//!
 //! It is *not* checked that the machine has the memory that the banks' limits add up to: limits
 //! are ceilings, not reservations, and may exceed what there is.
 //!
@@ -13,7 +15,7 @@
 //! must hold between settings), `error` (errors that name line and key), `spec` (console words).
 //!
 //! ```
-//! use init::manifest::Manifest;
+//! use manifest::Manifest;
 //!
 //! let manifest = Manifest::parse("[[user]]\nname = 'alice'\nipv4 = '10.0.2.21/24'\n").unwrap();
 //! assert_eq!(manifest.user[0].name.as_str(), "alice");
@@ -21,6 +23,10 @@
 //! let error = Manifest::parse("[[user]]\nname = 'alice'\nmac = 'x'\n").unwrap_err();
 //! assert!(error.to_string().starts_with("line 3: user[0].mac: "));
 //! ```
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
 
 mod address;
 mod check;

@@ -51,7 +51,7 @@ macro_rules! as_text {
     ($($type:ty: $wanted:expr;)*) => {$(
         impl $type {
             /// What a text that is none is told it had to be.
-            pub(in crate::manifest) const WANTED: &'static str = $wanted;
+            pub(crate) const WANTED: &'static str = $wanted;
         }
         impl serde::Serialize for $type {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
