@@ -5,9 +5,10 @@
 
 extern crate alloc;
 
+use abi::boot::slot;
 use alloc::vec::Vec;
-
 use rt::Kernel;
+use sys::bank::Bank;
 use sys::{Cap, Error};
 
 rt::entry!(main);
@@ -15,12 +16,7 @@ rt::entry!(main);
 fn main() -> Result<(), Error> {
     let squares: Vec<u64> = (1..=5).map(|n| n * n).collect();
     log::info!("hello; the first squares are {squares:?}");
-    let usage = Cap::<sys::bank::Bank>::at(abi::boot::slot::BANK).usage(&Kernel)?;
-    log::info!(
-        "bank {}: {} of {} objects bought",
-        usage.id,
-        usage.bought,
-        usage.limit
-    );
+    let usage = Cap::<Bank>::at(slot::BANK).usage(&Kernel)?;
+    log::info!("{} of {} objects bought", usage.bought, usage.limit);
     Ok(())
 }

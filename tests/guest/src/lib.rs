@@ -13,6 +13,9 @@
 //! when they are done: with code 0 when all is well, otherwise with 2.
 #![no_std]
 
+#[cfg(test)]
+extern crate std;
+
 #[cfg(all(feature = "bare", target_os = "none"))]
 pub mod children;
 #[cfg(all(feature = "bare", target_os = "none"))]
@@ -20,3 +23,22 @@ pub mod code;
 #[cfg(all(feature = "bare", target_os = "none"))]
 pub mod report;
 pub mod statistics;
+
+#[cfg(test)]
+mod tests {
+    /// Finds a file in the tutorial, as a block of its own.
+    fn shown(kind: &str, text: &str) -> bool {
+        let tutorial = include_str!("../../../docs/tutorial.md");
+        tutorial.contains(&std::format!("\n```{kind}\n{text}```\n"))
+    }
+
+    #[test]
+    fn the_tutorial_shows_the_program_that_is_built() {
+        assert!(shown("rust", include_str!("hello.rs")));
+        assert!(shown("rust", include_str!("../build.rs")));
+        let manifest = include_str!("../Cargo.toml");
+        let from = manifest.find("[[bin]]\nname = \"hello\"").unwrap();
+        let section = manifest[from..].split("\n\n").next().unwrap();
+        assert!(shown("toml", &std::format!("{section}\n")));
+    }
+}
