@@ -143,12 +143,14 @@ impl<P: Program, T: Transport> Driver<P, T> {
         self.tell_observer();
     }
 
-    /// The port is to go when its session has.
-    pub(crate) fn close_for_good(&mut self, number: PortNumber) {
-        if let Some(port) = self.ports.get_mut(number as usize).and_then(Option::as_mut)
-            && let State::Closing(closing) = &mut port.state
-        {
-            closing.removed = true;
+    /// The port is to go when its session has. `false`: it is so already.
+    pub(crate) fn close_for_good(&mut self, number: PortNumber) -> bool {
+        match self.ports.get_mut(number as usize).and_then(Option::as_mut) {
+            Some(port) => match &mut port.state {
+                State::Closing(closing) => !core::mem::replace(&mut closing.removed, true),
+                _ => false,
+            },
+            None => false,
         }
     }
 

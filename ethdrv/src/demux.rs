@@ -14,17 +14,41 @@ pub const MOST_GROUPS: usize = 32;
 /// Number of a port.
 pub type PortNumber = u16;
 
+/// Where a frame comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// From the device.
+    Wire = 0,
+    /// From a session.
+    Sessions = 1,
+}
+
+/// Nobody's address, and nobody.
+const NOBODY: (Mac, Option<PortNumber>) = (Mac::from_word(0), None);
+
 /// Where frames go.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Demux {
     stations: HashMap<Mac, PortNumber>,
-    /// The station found last: traffic comes in bursts.
-    last: Option<(Mac, PortNumber)>,
+    /// What was found last for either side: traffic comes in bursts.
+    last: [(Mac, Option<PortNumber>); 2],
     /// Sessions that receive broadcast: all.
     everybody: BTreeSet<PortNumber>,
     groups: HashMap<Mac, BTreeSet<PortNumber>>,
     /// Stations or groups came or went.
     changed: bool,
+}
+
+impl Default for Demux {
+    fn default() -> Demux {
+        Demux {
+            stations: HashMap::default(),
+            last: [NOBODY; 2],
+            everybody: BTreeSet::new(),
+            groups: HashMap::default(),
+            changed: false,
+        }
+    }
 }
 
 impl Demux {
@@ -36,27 +60,25 @@ impl Demux {
     /// Gives a port its address.
     pub fn add(&mut self, mac: Mac, port: PortNumber) {
         self.stations.insert(mac, port);
+        self.last = [NOBODY; 2];
         self.changed = true;
     }
 
     /// Takes a port's address away.
     pub fn remove(&mut self, mac: Mac) {
         self.stations.remove(&mac);
-        self.last = None;
+        self.last = [NOBODY; 2];
         self.changed = true;
     }
 
     /// Whose address it is.
     #[inline]
-    pub fn station(&mut self, mac: Mac) -> Option<PortNumber> {
-        if let Some((last, port)) = self.last
-            && last == mac
-        {
-            return Some(port);
+    pub fn station(&mut self, mac: Mac, side: Side) -> Option<PortNumber> {
+        let last = &mut self.last[side as usize];
+        if last.0 != mac {
+            *last = (mac, self.stations.get(&mac).copied());
         }
-        let port = *self.stations.get(&mac)?;
-        self.last = Some((mac, port));
-        Some(port)
+        last.1
     }
 
     /// A session begins: it receives broadcast.
@@ -138,21 +160,21 @@ mod tests {
     const GROUP: Mac = Mac::new([0x33, 0x33, 0, 0, 0, 1]);
 
     #[test]
-    fn a_station_that_went_is_not_found() {
-        let mut demux = Demux::default();
-        demux.add(A, 3);
-        demux.add(B, 4);
-        assert_eq!(demux.station(A), Some(3));
-        assert_eq!(demux.station(A), Some(3));
-        demux.remove(A);
-        assert_eq!(
-            demux.station(A),
-            None,
-            "not out of what was found last either"
-        );
-        assert_eq!(demux.station(B), Some(4));
-        demux.add(A, 7);
-        assert_eq!(demux.station(A), Some(7));
+    fn what_was_found_last_is_forgotten_when_it_changes() {
+        for side in [Side::Wire, Side::Sessions] {
+            let mut demux = Demux::default();
+            assert_eq!(demux.station(Mac::from_word(0), side), None);
+            assert_eq!(demux.station(A, side), None);
+            demux.add(A, 3);
+            demux.add(B, 4);
+            assert_eq!(demux.station(A, side), Some(3));
+            assert_eq!(demux.station(A, side), Some(3));
+            demux.remove(A);
+            assert_eq!(demux.station(A, side), None);
+            assert_eq!(demux.station(B, side), Some(4));
+            demux.add(A, 7);
+            assert_eq!(demux.station(A, side), Some(7));
+        }
     }
 
     #[test]

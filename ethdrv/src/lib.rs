@@ -15,7 +15,7 @@
 //! | [`serve`](mod@crate::driver), `attach`, `close` | messages; sessions begin and end, a piece at a time |
 //! | [`port`], [`session`], [`pages`] | what a user was granted, and what came of it |
 //! | `receive`, [`strategy`], [`multicast`], [`demux`] | from the device to sessions |
-//! | `transmit`, [`check`], [`bound`], [`schedule`], [`bucket`], [`flight`] | from sessions to the device |
+//! | `transmit`, `outlet`, [`check`], [`bound`], [`schedule`], [`bucket`], [`flight`] | from sessions to the device |
 //! | [`buffers`], [`frame`], [`transport`] | the driver's own memory, frames, the device |
 //! | [`virtio_net`] | a virtio-net device as the transport |
 //! | [`grant`] | what init gives the driver |
@@ -38,6 +38,7 @@ pub mod frame;
 pub mod grant;
 pub mod misbehaviour;
 pub mod multicast;
+mod outlet;
 pub mod pages;
 pub mod port;
 mod receive;

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use dev::Program;
 use dev::statistics::Counter;
 
-use crate::demux::PortNumber;
+use crate::demux::{PortNumber, Side};
 use crate::driver::Driver;
 use crate::frame::{HEADER, Header, Part, Source};
 use crate::misbehaviour::End;
@@ -90,7 +90,7 @@ impl<P: Program, T: Transport> Driver<P, T> {
         if destination.is_group() {
             return self.fan_out_received(destination, received.token, part);
         }
-        match self.demux.station(destination) {
+        match self.demux.station(destination, Side::Wire) {
             None => self.counters.count(Counter::Nobody),
             Some(number) => {
                 let source = Source::whole(self.pool.memory(), part);

@@ -59,20 +59,27 @@ fn words(words: &[u64]) -> Served {
 }
 
 impl<P: Program, T: Transport> Driver<P, T> {
-    /// Serves a message. One that needs no answer asks for nothing that the driver does, but for a
-    /// port to be removed: init waits for no driver.
+    /// Serves a message.
     pub(crate) fn serve(&mut self, request: &Request) {
-        let [method, number, ..] = request.words;
         if !request.call {
-            let admin = Badge::from_word(request.badge) == Some(Badge::Admin);
-            if admin && method == admin::method::REMOVE_PORT {
-                let removed = PortNumber::try_from(number).map(|n| self.begin_remove_port(n));
-                log::debug!("port {number}: removal begun: {}", matches!(removed, Ok(Ok(()))));
-            }
+            self.serve_sent(request);
         } else if self.program.sys().save_caller(self.caller) == OK {
             self.serve_caller(request);
         }
         self.empty_incoming(request);
+    }
+
+    /// Serves a message that wants no answer. Removing a port is all that makes sense so: a supervisor
+    /// need not wait for a device that hangs.
+    fn serve_sent(&mut self, request: &Request) {
+        let [method, port, ..] = request.words;
+        if Badge::from_word(request.badge) == Some(Badge::Admin)
+            && method == admin::method::REMOVE_PORT
+            && let Ok(number) = PortNumber::try_from(port)
+        {
+            // What isn't there is removed already.
+            let _ = self.begin_removal(number);
+        }
     }
 
     fn serve_caller(&mut self, request: &Request) {
@@ -370,28 +377,27 @@ impl<P: Program, T: Transport> Driver<P, T> {
     }
 
     fn remove_port(&mut self, number: PortNumber) -> Served {
-        self.begin_remove_port(number)?;
+        self.begin_removal(number)?;
         self.wait_for_close(number)
     }
 
-    fn begin_remove_port(&mut self, number: PortNumber) -> Result<(), Error> {
+    /// Begins to remove a port. From now on its capability is void.
+    fn begin_removal(&mut self, number: PortNumber) -> Result<(), Error> {
         self.end(number, End::Removed);
+        self.fail(number, Refusal::PortRemoved);
         self.serial += 1;
         let serial = self.serial;
         let port = self.port(number).ok_or(Error::new(ENOENT))?;
-        // From now on its capability is void.
         port.serial = serial;
         let mac = port.settings.mac;
-        self.demux.remove(mac);
-        self.fail(number, Refusal::PortRemoved);
-        if let Some(port) = self.port(number)
-            && matches!(port.state, State::Idle)
-        {
+        if matches!(port.state, State::Idle) {
             // Nothing to undo; but the end is the same.
             port.state = State::Closing(crate::close::Closing::nothing());
             self.jobs.push_back(number);
         }
-        self.close_for_good(number);
+        if self.close_for_good(number) {
+            self.demux.remove(mac);
+        }
         Ok(())
     }
 

@@ -3,35 +3,28 @@
 //! A turn earns a session its share in bytes; it sends while what it earned lasts, what it did not
 //! spend stays for the next turn, and who has nothing to send keeps nothing. What a session costs
 //! counts, refused frames too, so nobody gains by sending rubbish.
-//!
-//! The first bytes of each frame are copied into the driver's pool; *the copy* is checked, and the
-//! copy is what leaves. The rest goes straight from the client's page, which is pinned.
 
-use abi::PAGE_SIZE;
 use dev::Program;
-use dev::layout::COPIED;
 use dev::statistics::Counter;
-use sys::Mem;
 
-use crate::check;
 use crate::close::Landed;
 use crate::demux::PortNumber;
 use crate::driver::{Driver, session};
 use crate::flight::Borrowed;
-use crate::frame::{HEADER, Header, Part, Source};
+use crate::frame::Source;
 use crate::misbehaviour::End;
-use crate::multicast::{Item, Sender};
+use crate::outlet::{From, Outlet, Sent};
 use crate::port::State;
 use crate::receive::{Origin, deliver};
-use crate::session::Outgoing;
-use crate::transport::{Piece, Transport};
+use crate::session::{Outgoing, Session};
+use crate::transport::Transport;
 
 /// Frames looked at in a round.
 const ROUND: u32 = 64;
 /// What a turn earns a session of share 1, in bytes: a full frame.
 const QUANTUM: i64 = 1536;
 /// What a frame costs at least: looking at it takes time, however short it is.
-const LEAST_COST: u32 = 64;
+pub(crate) const LEAST_COST: u32 = 64;
 /// Multicast frames of one session that may be on their way to others.
 const MOST_FANOUTS: u32 = 4;
 
@@ -47,14 +40,6 @@ enum Turn {
     Blocked,
     /// The round is over.
     Spent,
-}
-
-/// What became of a frame.
-enum Sent {
-    /// It left, or was refused and counted; so many bytes beyond its own length are charged.
-    Done(i64),
-    /// The device takes no more.
-    Blocked,
 }
 
 impl<P: Program, T: Transport> Driver<P, T> {
@@ -99,151 +84,80 @@ impl<P: Program, T: Transport> Driver<P, T> {
     fn take_turn(&mut self, number: PortNumber, begins: bool, left: &mut u32) -> Result<Turn, End> {
         // A turn that comes to nothing counts too: the round is bounded.
         *left -= 1;
-        let Some(port) = self.ports.get_mut(number as usize).and_then(Option::as_mut) else {
-            return Ok(Turn::Empty);
-        };
-        let State::Open(session) = &mut port.state else {
-            return Ok(Turn::Empty);
-        };
-        if begins {
-            session.deficit += QUANTUM * port.settings.rate.share as i64;
-        }
+        let mut earned = begins as i64 * QUANTUM;
         loop {
-            let Some(port) = self.ports.get_mut(number as usize).and_then(Option::as_mut) else {
+            let Some(port) = self
+                .ports
+                .get_mut(number as usize)
+                .and_then(Option::as_deref_mut)
+            else {
                 return Ok(Turn::Empty);
             };
             let State::Open(session) = &mut port.state else {
                 return Ok(Turn::Empty);
             };
-            if session.fanouts >= MOST_FANOUTS {
-                return Ok(Turn::Rotate);
-            }
-            let frame = match session.pending.take() {
-                Some(frame) => frame,
-                None => match session.next_outgoing()? {
-                    Some(frame) => frame,
-                    None if session.transmit.refresh(&session.transmit_memory)? > 0 => continue,
-                    None if session
-                        .transmit
-                        .ask(&session.receive, &session.transmit_memory)? =>
-                    {
-                        continue;
-                    }
-                    None => {
-                        session.deficit = session.deficit.min(0);
-                        session.scheduled = false;
-                        return Ok(Turn::Empty);
-                    }
-                },
+            session.deficit += earned * port.settings.rate.share as i64;
+            earned = 0;
+            let mut outlet = Outlet {
+                pool: &self.pool,
+                buffers: &self.buffers,
+                flights: &mut self.flights,
+                transport: &mut self.transport,
+                demux: &mut self.demux,
+                fanout: &mut self.fanout,
+                limit: self.information.frame_limit,
             };
-            let cost = frame.length.max(LEAST_COST);
-            if *left == 0 {
-                session.pending = Some(frame);
-                return Ok(Turn::Spent);
-            }
-            if session.deficit < cost as i64 {
-                session.pending = Some(frame);
-                return Ok(Turn::Rotate);
-            }
-            let Some(token) = self.flights.next() else {
-                session.pending = Some(frame);
-                return Ok(Turn::Blocked);
+            let mut from = From {
+                number,
+                mac: port.settings.mac,
+                bindings: &port.bindings,
+                counters: &mut port.counters,
             };
-            if port.bucket.is_limited()
-                && let Err(wake) = port.bucket.take(cost as u64, self.program.now())
-            {
-                session.pending = Some(frame);
-                port.counters.count(Counter::Throttled);
-                return Ok(Turn::Throttled(wake));
-            }
-            *left -= 1;
-            session.deficit -= cost as i64;
-            match self.send_frame(number, token, &frame)? {
-                Sent::Done(0) => {}
-                Sent::Done(extra) => {
-                    if let Some(session) = crate::driver::session(&mut self.ports, number) {
-                        session.deficit -= extra;
-                    }
+            Self::touch(&mut self.dirty, number, session);
+            // Until a frame is for another session, which needs the other port too.
+            let (recipient, head, rest) = loop {
+                if session.fanouts >= MOST_FANOUTS {
+                    return Ok(Turn::Rotate);
                 }
-                Sent::Blocked => {
-                    if let Some(session) = crate::driver::session(&mut self.ports, number) {
+                let Some(frame) = next_frame(session)? else {
+                    return Ok(Turn::Empty);
+                };
+                let cost = frame.length.max(LEAST_COST);
+                let token = outlet.flights.next();
+                let stop = match token {
+                    _ if *left == 0 => Some(Turn::Spent),
+                    _ if session.deficit < cost as i64 => Some(Turn::Rotate),
+                    None => Some(Turn::Blocked),
+                    Some(_) if port.bucket.is_limited() => port
+                        .bucket
+                        .take(cost as u64, self.program.now())
+                        .err()
+                        .map(Turn::Throttled),
+                    Some(_) => None,
+                };
+                let (None, Some(token)) = (&stop, token) else {
+                    session.pending = Some(frame);
+                    let throttled = matches!(stop, Some(Turn::Throttled(_)));
+                    from.counters.add(Counter::Throttled, throttled as u64);
+                    return Ok(stop.unwrap_or(Turn::Blocked));
+                };
+                *left -= 1;
+                match outlet.send(&mut from, session, token, &frame)? {
+                    Sent::Done(extra) => session.deficit -= cost as i64 + extra,
+                    Sent::Switched {
+                        recipient,
+                        head,
+                        rest,
+                    } => {
+                        session.deficit -= cost as i64;
+                        break (recipient, head, rest);
+                    }
+                    Sent::Blocked => {
                         session.pending = Some(frame);
-                        session.deficit += cost as i64;
+                        return Ok(Turn::Blocked);
                     }
-                    return Ok(Turn::Blocked);
                 }
-            }
-        }
-    }
-
-    /// Copies, checks and sends one frame.
-    #[inline]
-    fn send_frame(
-        &mut self,
-        number: PortNumber,
-        token: u16,
-        frame: &Outgoing,
-    ) -> Result<Sent, End> {
-        let Some(port) = self.ports.get_mut(number as usize).and_then(Option::as_mut) else {
-            return Ok(Sent::Done(0));
-        };
-        let State::Open(session) = &mut port.state else {
-            return Ok(Sent::Done(0));
-        };
-        let length = frame.length;
-        let at = self.buffers.copy(token);
-        let copied = length.min(COPIED as u32);
-        let checked = if length < HEADER {
-            Err(Counter::Runt)
-        } else if length > self.information.frame_limit {
-            Err(Counter::TooLong)
-        } else {
-            session.transmit_memory.copy_to(
-                frame.offset,
-                self.pool.memory(),
-                at,
-                copied as usize,
-            )?;
-            let header = Header::read(self.pool.memory(), at);
-            let mac = port.settings.mac;
-            check::header(&header, mac, length)
-                .and_then(|()| {
-                    if port.bindings.is_empty() {
-                        return Ok(());
-                    }
-                    let mut bytes = [0; COPIED];
-                    let bytes = &mut bytes[..copied as usize];
-                    if self.pool.memory().read(at, bytes).is_err() {
-                        return Err(Counter::Malformed);
-                    }
-                    check::addresses(&port.bindings, mac, header.kind, bytes, length)
-                })
-                .map(|()| header.destination)
-        };
-        let destination = match checked {
-            Ok(destination) => destination,
-            Err(counter) => {
-                port.counters.count(counter);
-                session.finish(frame.sequence);
-                Self::touch(&mut self.dirty, number, session);
-                return Ok(Sent::Done(0));
-            }
-        };
-        let head = Part {
-            offset: at,
-            length: copied,
-        };
-        let rest = Part {
-            offset: frame.offset + copied as usize,
-            length: length - copied,
-        };
-        let mut group_members = 0;
-        if destination.is_group() {
-            let own = destination == dev::Mac::BROADCAST || session.groups.contains(&destination);
-            group_members = self.demux.members(destination) - own as usize;
-        } else if let Some(recipient) = self.demux.station(destination)
-            && recipient != number
-        {
+            };
             let rest_memory = session.transmit_memory.clone();
             let source = Source {
                 head_memory: self.pool.memory(),
@@ -251,11 +165,6 @@ impl<P: Program, T: Transport> Driver<P, T> {
                 rest_memory: &rest_memory,
                 rest,
             };
-            port.counters.count(Counter::SentFrames);
-            port.counters.add(Counter::SentBytes, length as u64);
-            port.counters.count(Counter::SentSwitched);
-            session.finish(frame.sequence);
-            Self::touch(&mut self.dirty, number, session);
             let delivered = deliver(
                 &mut self.ports,
                 &mut self.dirty,
@@ -266,52 +175,7 @@ impl<P: Program, T: Transport> Driver<P, T> {
             if let Err(end) = delivered {
                 self.end(recipient, end);
             }
-            return Ok(Sent::Done(0));
         }
-        let page = session.transmit_pages.get(frame.page as usize);
-        let pieces = [
-            self.buffers.copy_piece(token, copied),
-            Piece {
-                address: page.map_or(0, |page| page.address) + (rest.offset % PAGE_SIZE) as u64,
-                view: ((number as u64 + 1) << 21) + rest.offset as u64,
-                length: rest.length,
-            },
-        ];
-        let used = if rest.length > 0 { 2 } else { 1 };
-        if self.transport.transmit(&pieces[..used], token).is_err() {
-            return Ok(Sent::Blocked);
-        }
-        port.counters.count(Counter::SentFrames);
-        port.counters.add(Counter::SentBytes, length as u64);
-        let borrowed = if rest.length > 0 {
-            Some(session.lend(number, frame))
-        } else {
-            session.finish(frame.sequence);
-            Self::touch(&mut self.dirty, number, session);
-            None
-        };
-        let fanout = group_members > 0;
-        self.flights.begin(true, fanout, borrowed);
-        if destination.is_group() {
-            port.counters.count(Counter::SentMulticast);
-        }
-        if fanout {
-            session.fanouts += 1;
-            self.fanout.add(Item {
-                group: destination,
-                sender: Some(Sender {
-                    port: number,
-                    session: session.serial,
-                }),
-                token,
-                head,
-                rest,
-                last: None,
-            });
-        }
-        Ok(Sent::Done(
-            length.max(LEAST_COST) as i64 * group_members as i64,
-        ))
     }
 
     /// Gives back what a frame in transmission borrowed.
@@ -337,6 +201,31 @@ impl<P: Program, T: Transport> Driver<P, T> {
                 }
             }
             State::Idle | State::Attaching(_) => {}
+        }
+    }
+}
+
+/// The next frame that a session wants to send. `None`: there is none, and it wakes the driver when
+/// there is.
+#[inline]
+fn next_frame<P: Program>(session: &mut Session<P>) -> Result<Option<Outgoing>, End> {
+    if let Some(frame) = session.pending.take() {
+        return Ok(Some(frame));
+    }
+    loop {
+        if let Some(frame) = session.next_outgoing()? {
+            return Ok(Some(frame));
+        }
+        if session.transmit.refresh(&session.transmit_memory)? > 0 {
+            continue;
+        }
+        if !session
+            .transmit
+            .ask(&session.receive, &session.transmit_memory)?
+        {
+            session.deficit = session.deficit.min(0);
+            session.scheduled = false;
+            return Ok(None);
         }
     }
 }

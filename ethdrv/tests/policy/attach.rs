@@ -376,15 +376,45 @@ fn a_port_is_removed_without_waiting_for_the_end() {
     let port = alice.port;
     for _ in 0..3 {
         // Sending it again does nothing more.
-        world
-            .admin
-            .begin_remove_port(&world.init.sys, port.number);
+        world.admin.begin_remove_port(&world.init.sys, port.number);
         world.run();
     }
     assert!(alice.try_receive().is_err());
     assert_eq!(alice.attach().unwrap_err().status, Error::VOID);
     let gone = world.admin.statistics(&world.init.sys, port.number);
     assert_eq!(gone, Err(Error::new(ENOENT)));
+}
+
+#[test]
+fn a_port_can_be_removed_without_waiting_for_a_device_that_hangs() {
+    let world = World::new();
+    let mut alice = world.attached(1);
+    let port = alice.port;
+    world.device.borrow_mut().prompt = false;
+    alice.send(&[frame(OUTSIDE, port.mac, 1, 1000)]);
+    world.run();
+    for _ in 0..3 {
+        world.admin.begin_remove_port(&world.init.sys, port.number);
+        world.run();
+        assert_eq!(world.state(port).state, PortState::Closing);
+    }
+    // Its address is free, though its number is not yet; only init's word counts.
+    let other = world.port(settings(1));
+    assert_ne!(other.number, port.number);
+    let slot = alice.capability.address();
+    let message = Message::new(&[dev::admin::method::REMOVE_PORT, other.number]);
+    alice.program.sys.send(slot, &message);
+    world.run();
+    assert_eq!(world.state(other).state, PortState::Idle);
+    world.device.borrow_mut().complete();
+    world.run();
+    let gone = world.admin.inspect(&world.init.sys, port.number, 0);
+    assert_eq!(gone, Err(Error::new(ENOENT)));
+    let mut bob = world.client(other, 1000);
+    bob.attach().unwrap();
+    world.inject(frame(other.mac, OUTSIDE, 1, 60));
+    world.run();
+    assert_eq!(bob.receive().len(), 1);
 }
 
 #[test]

@@ -71,9 +71,13 @@ impl Sys for FakeSys {
         match kernel.get(self.pid, capability) {
             None => VOID,
             Some(Capability {
-                what: What::Start { .. },
+                what: What::Start { pid, badge },
                 ..
-            }) => OK,
+            }) => {
+                let entry = (*message, badge, None, self.pid);
+                kernel.processes[pid].inbox.push_back(entry);
+                OK
+            }
             Some(_) => kernel.invoke(self.pid, capability, message).status,
         }
     }
