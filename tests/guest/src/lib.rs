@@ -4,7 +4,7 @@
 //! | --- | --- | --- |
 //! | `hello` | the tutorial's program | a bank, the log |
 //! | `bench` | prints the kernel's figures | the reset and `DeviceDma` capabilities; a bank of 1,200 objects |
-//! | `invoker` | makes every wrong invocation and compares the errors with `abi::method` | all of init's authorities; a bank of 300 |
+//! | `invoker` | makes every wrong invocation and compares the errors with `abi::method` | init's place: all of its authorities, and control of the log; a bank of 300 |
 //! | `faulty` | lets children fault in every way; with an argument, faults itself in that way | the reset capability; a bank of 100 |
 //! | `runtime` | loses memory, heap and slots, and goes on | the reset capability; a bank of 300 |
 //!
