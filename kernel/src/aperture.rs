@@ -159,7 +159,7 @@ impl<M: Machine> Kernel<'_, M> {
     pub(crate) fn invoke_aperture(&self, call: &Invocation) -> Result<Answer> {
         let oid = call.capability.oid();
         let row = self.object_of(&call.capability, Kind::Aperture)?;
-        let [method, w1, w2, w3, ..] = call.words;
+        let [method, w1, w2, w3, ..] = call.words();
         if method == method::INFO {
             call.capability.needs(Rights::INSPECT)?;
             return Ok(Answer::words(self.aperture_info(row)));
@@ -478,7 +478,8 @@ impl<M: Machine> Kernel<'_, M> {
         (done, false)
     }
 
-    fn part_from_window(&self, oid: Oid, row: &ObjectRow) {
+    /// An aperture that goes away parts from its window.
+    pub(crate) fn part_from_window(&self, oid: Oid, row: &ObjectRow) {
         if let Some(window) = self.row(row.partner.replace(Oid::NONE))
             && window.partner.get() == oid
         {

@@ -76,6 +76,12 @@ impl Capability {
         self.head as u8 == kind as u8
     }
 
+    /// Whether its kind is one that space banks sell.
+    #[inline(always)]
+    pub const fn is_storage(&self) -> bool {
+        (self.head as u8).wrapping_sub(1) < abi::cap::STORAGE_KINDS as u8
+    }
+
     /// Whether there is nothing in the slot.
     pub const fn is_void(&self) -> bool {
         self.head as u8 == 0
@@ -123,27 +129,43 @@ const _: () = assert!(size_of::<CapTable>() == abi::PAGE_SIZE);
 
 impl<M: Machine> Kernel<'_, M> {
     /// The slot that an address names in a process's capability space.
+    #[inline(always)]
     pub(crate) fn slot(&self, process: &Process, address: CapAddr) -> Option<&Cell<Capability>> {
         let root = process.root.get();
         if address == 0 || root == crate::frame::Frame::NONE {
             return None;
         }
         let root: &CapTable = self.view(root);
-        let (high, low) = (usize::from(address >> 7), usize::from(address & 127));
-        if high == 0 {
-            return Some(&root.0[low]);
+        match root.0.get(usize::from(address)) {
+            Some(slot) => Some(slot),
+            None => self.far_slot(root, address),
         }
+    }
+
+    /// The slot that an address of two levels names.
+    #[inline(never)]
+    fn far_slot(&self, root: &CapTable, address: CapAddr) -> Option<&Cell<Capability>> {
+        let (high, low) = (usize::from(address >> 7), usize::from(address & 127));
         let table = root.0.get(high)?.get();
         let row = self.object_of(&table, Kind::CapTable).ok()?;
         table.needs(Rights::MANAGE).ok()?;
         Some(&self.view::<CapTable>(row.frame.get()).0[low])
     }
 
-    /// What stands at an address; void when it is empty, or what it named is gone.
+    /// What stands at an address; void when it is empty, or what it named is gone. Whether an object
+    /// of storage is still there is left to [`Kernel::object`], through which alone it is reached.
+    #[inline(always)]
     pub(crate) fn capability(&self, process: &Process, address: CapAddr) -> Capability {
         match self.slot(process, address) {
-            Some(slot) if self.is_alive(&slot.get()) => slot.get(),
-            _ => Capability::VOID,
+            Some(slot) => {
+                let capability = slot.get();
+                if capability.is_storage() || self.is_alive(&capability) {
+                    capability
+                } else {
+                    Capability::VOID
+                }
+            }
+            None => Capability::VOID,
         }
     }
 

@@ -15,11 +15,11 @@ impl<M: Machine> Kernel<'_, M> {
         let row = self.object(&call.capability)?;
         let table: &CapTable = self.view(row.frame.get());
         call.capability.needs(Rights::MANAGE)?;
-        let [method, w1, w2, ..] = call.words;
+        let [method, w1, w2, ..] = call.words();
         let slot = |index: u64| table.0.get(index as usize).ok_or(INVALID);
         match method {
             method::PUT => {
-                let source = self.slot(call.invoker, call.send[0]).ok_or(VOID)?;
+                let source = self.slot(call.invoker, call.sent(0)).ok_or(VOID)?;
                 let target = slot(w1)?;
                 if !self.is_alive(&source.get()) {
                     return Err(VOID);

@@ -63,7 +63,7 @@ impl<M: Machine> Kernel<'_, M> {
     }
 
     pub(crate) fn invoke_irq(&self, call: &Invocation) -> Result<Answer> {
-        let [method, w1, w2, ..] = call.words;
+        let [method, w1, w2, ..] = call.words();
         if call.capability.badge == ALL_IRQS {
             let source = match method {
                 irq::ISA if w1 < 16 => Source::Isa(w1 as u8),
@@ -116,7 +116,7 @@ impl<M: Machine> Kernel<'_, M> {
     }
 
     pub(crate) fn invoke_io_port(&self, call: &Invocation) -> Result<Answer> {
-        let [method, w1, w2, w3, ..] = call.words;
+        let [method, w1, w2, w3, ..] = call.words();
         let (base, count) = (call.capability.badge, call.capability.extent);
         let covers = |first: u64, n: u64| {
             first >= base && n != 0 && first.checked_add(n).is_some_and(|end| end <= base + count)
@@ -150,7 +150,7 @@ impl<M: Machine> Kernel<'_, M> {
     }
 
     pub(crate) fn invoke_device_memory(&self, call: &Invocation) -> Result<Answer> {
-        let [method, physical, pages, ..] = call.words;
+        let [method, physical, pages, ..] = call.words();
         let (base, count) = (call.capability.badge, call.capability.extent);
         match method {
             device_memory::NARROW => {
@@ -174,7 +174,7 @@ impl<M: Machine> Kernel<'_, M> {
     }
 
     pub(crate) fn invoke_device_dma(&self, call: &Invocation) -> Result<Answer> {
-        let [method, w1, w2, w3, ..] = call.words;
+        let [method, w1, w2, w3, ..] = call.words();
         if call.capability.badge == ALL_FUNCTIONS {
             return match method {
                 device_dma::FUNCTION => self.function(call, w1).map(Answer::capability),

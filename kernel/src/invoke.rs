@@ -2,7 +2,7 @@
 
 use abi::cap::Kind;
 use abi::fault::Cause;
-use abi::invoke::{Op, unpack};
+use abi::invoke::Op;
 
 use crate::Kernel;
 use crate::cap::Capability;
@@ -16,16 +16,28 @@ pub(crate) struct Invocation<'k> {
     pub invoker: &'k Process,
     /// What is invoked; alive.
     pub capability: Capability,
-    /// Method and arguments.
-    pub words: [u64; 6],
-    /// Addresses of the capabilities sent.
-    pub send: [u16; 4],
+    /// Method, arguments, and the addresses of the capabilities sent. The kernel's own copy.
+    pub registers: &'k Registers,
 }
 
 impl Invocation<'_> {
-    /// The *n*-th capability sent, which must be alive. A `Resume` can't be an argument.
+    /// Method and arguments.
+    #[inline(always)]
+    pub fn words(&self) -> [u64; 6] {
+        self.registers.words()
+    }
+
+    /// The address of the *n*-th capability sent; 0 for none.
+    #[inline(always)]
+    pub const fn sent(&self, n: usize) -> u16 {
+        (self.registers.r13 >> (16 * (n & 3))) as u16
+    }
+
+    /// The *n*-th capability sent, which must be alive (of storage, [`Kernel::object`] finds out). A
+    /// `Resume` can't be an argument.
+    #[inline(always)]
     pub fn argument<M: Machine>(&self, kernel: &Kernel<'_, M>, n: usize) -> Result<Capability> {
-        let capability = kernel.capability(self.invoker, self.send[n & 3]);
+        let capability = kernel.capability(self.invoker, self.sent(n));
         if capability.is_void() {
             Err(VOID)
         } else {
@@ -89,25 +101,21 @@ impl Answer {
 impl<M: Machine> Kernel<'_, M> {
     /// A system call of the current process, whose message registers are `registers`. On return
     /// these are the registers of the process to run, which is the answer; `None` for nobody.
-    #[inline]
+    #[inline(always)]
     pub fn system_call(&self, registers: &mut Registers) -> Option<&Process> {
         let current = self.current()?;
-        match registers.rax as u8 {
-            op if op == Op::Call as u8 => {
-                if let Some(server) = self.fast_call(current, registers) {
-                    return Some(server);
-                }
+        let op = registers.rax as u8;
+        if op == Op::Call as u8 {
+            if let Some(server) = self.fast_call(current, registers) {
+                return Some(server);
             }
-            op if op == Op::ReplyWait as u8 => {
-                if let Some(client) = self.fast_reply(current, registers) {
-                    return Some(client);
-                }
+        } else if op == Op::ReplyWait as u8 {
+            if let Some(client) = self.fast_reply(current, registers) {
+                return Some(client);
             }
-            op if op == Op::Null as u8 => {
-                registers.rax = 0;
-                return Some(current);
-            }
-            _ => {}
+        } else if op == Op::Null as u8 {
+            registers.rax = u64::from(OK);
+            return Some(current);
         }
         self.slow_call(current, registers)
     }
@@ -118,6 +126,11 @@ impl<M: Machine> Kernel<'_, M> {
         current: &'s Process,
         registers: &mut Registers,
     ) -> Option<&'s Process> {
+        if registers.rax as u8 == Op::Send as u8
+            && let Some(next) = self.fast_signal(current, registers)
+        {
+            return Some(next);
+        }
         current.full.set(0);
         let Some(op) = Op::from_u8(registers.rax as u8) else {
             registers.rax = u64::from(INVALID);
@@ -165,47 +178,54 @@ impl<M: Machine> Kernel<'_, M> {
                 let call = Invocation {
                     invoker: current,
                     capability,
-                    words: registers.words(),
-                    send: unpack(registers.r13),
+                    registers,
                 };
-                let receive = unpack(registers.r14);
                 let answer = self.dispatch(kind, &call);
-                self.finish(current, answer, receive, registers);
+                self.finish(current, &answer, registers);
             }
         }
     }
 
     /// Puts a kernel object's answer into the invoker's registers and slots.
-    fn finish(
-        &self,
-        current: &Process,
-        answer: Result<Answer>,
-        receive: [u16; 4],
-        registers: &mut Registers,
-    ) {
-        let answer = answer.unwrap_or_else(|status| Answer {
-            status,
-            ..Answer::NOTHING
-        });
+    #[inline(always)]
+    fn finish(&self, current: &Process, answer: &Result<Answer>, registers: &mut Registers) {
         if !self.is_current(current) {
             // It ended itself: there is nobody to answer.
             return;
         }
+        let receive = registers.r14 as u16;
         registers.r13 = 0;
         registers.r14 = 0;
-        match self.slot(current, receive[0]) {
-            Some(slot) if !answer.capability.is_void() => {
-                self.store(slot, answer.capability);
-                registers.r13 = 1;
+        match answer {
+            Ok(answer) => {
+                registers.rax = u64::from(answer.status);
+                registers.set_words(answer.words);
+                if !answer.capability.is_void() {
+                    registers.r13 = self.hand_out(current, receive, answer.capability);
+                }
+            }
+            Err(status) => {
+                registers.rax = u64::from(*status);
+                registers.set_words([0; 6]);
+            }
+        }
+    }
+
+    /// Puts an answer's capability where it is received. Answers the mask of what arrived.
+    #[inline(never)]
+    fn hand_out(&self, current: &Process, receive: u16, capability: Capability) -> u64 {
+        match self.slot(current, receive) {
+            Some(slot) => {
+                self.store(slot, capability);
+                1
             }
             // A `Resume` that nobody takes would leave its caller waiting for ever.
-            None if answer.capability.is(Kind::Resume) => {
-                self.abandon(answer.capability.oid(), answer.capability.version);
+            None if capability.is(Kind::Resume) => {
+                self.abandon(capability.oid(), capability.version);
+                0
             }
-            _ => {}
+            None => 0,
         }
-        registers.rax = u64::from(answer.status);
-        registers.set_words(answer.words);
     }
 
     fn dispatch(&self, kind: Kind, call: &Invocation) -> Result<Answer> {

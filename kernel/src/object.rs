@@ -181,8 +181,9 @@ impl<M: Machine> Kernel<'_, M> {
     }
 
     /// The row that a capability to storage names.
+    #[inline(always)]
     pub(crate) fn object(&self, capability: &crate::cap::Capability) -> Result<&ObjectRow> {
-        if !capability.kind().is_some_and(Kind::is_storage) {
+        if !capability.is_storage() {
             return Err(if capability.is_void() { VOID } else { KIND });
         }
         match self.row(capability.oid()) {
@@ -192,6 +193,7 @@ impl<M: Machine> Kernel<'_, M> {
     }
 
     /// The row that a capability names, which must be to this kind.
+    #[inline(always)]
     pub(crate) fn object_of(
         &self,
         capability: &crate::cap::Capability,

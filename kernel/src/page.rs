@@ -14,7 +14,7 @@ impl<M: Machine> Kernel<'_, M> {
     pub(crate) fn invoke_page(&self, call: &Invocation) -> Result<Answer> {
         let row = self.object_of(&call.capability, Kind::Page)?;
         let words: &Words = self.view(row.frame.get());
-        let [method, offset, count, values @ ..] = call.words;
+        let [method, offset, count, values @ ..] = call.words();
         match method {
             method::UNMAP => {
                 if call.capability.rights() != Rights::FULL {

@@ -38,6 +38,7 @@ pub struct Registers {
 
 impl Registers {
     /// The six words.
+    #[inline(always)]
     pub fn words(&self) -> [u64; 6] {
         [self.rsi, self.rdx, self.r10, self.r8, self.r9, self.r12]
     }
@@ -257,7 +258,7 @@ impl<M: Machine> Kernel<'_, M> {
     pub(crate) fn invoke_process(&self, call: &Invocation) -> Result<Answer> {
         let row = self.object(&call.capability)?;
         let process = self.process(row.frame.get());
-        let [method, w1, w2, w3, w4, _] = call.words;
+        let [method, w1, w2, w3, w4, _] = call.words();
         let needed = match method {
             method::MAKE_START | method::MAKE_NOTIFY | method::SET_FAULT_ENTRY => Rights::MANAGE,
             method::INFO => Rights::INSPECT,
@@ -316,7 +317,7 @@ impl<M: Machine> Kernel<'_, M> {
         let space_row = self.object_of(&space, Kind::Table4)?;
         root.needs(Rights::MANAGE)?;
         space.needs(Rights::MANAGE)?;
-        let keeper = match call.send[2] {
+        let keeper = match call.sent(2) {
             0 => Binding::NONE,
             _ => self.binding(&call.argument(self, 2)?)?,
         };

@@ -41,7 +41,7 @@ impl Order {
 
 impl<M: Machine> Kernel<'_, M> {
     pub(crate) fn invoke_range(&self, call: &Invocation) -> Result<Answer> {
-        let [method, w1, w2, ..] = call.words;
+        let [method, w1, w2, ..] = call.words();
         match method {
             method::MINT => self.mint(w1, w2).map(Answer::capability),
             method::MINT_INTO => self.mint_into(call, w1, w2),

@@ -32,7 +32,7 @@ impl<M: Machine> Write for Console<'_, M> {
 impl<M: Machine> Kernel<'_, M> {
     /// Methods of the `Log`.
     pub(crate) fn invoke_log(&self, call: &Invocation) -> Result<Answer> {
-        let [method, offset, length, level, ..] = call.words;
+        let [method, offset, length, level, ..] = call.words();
         match method {
             log::WRITE | log::CONSOLE => {
                 let mut bytes = [0; LINE];
@@ -159,9 +159,9 @@ impl<M: Machine> Kernel<'_, M> {
     }
 
     pub(crate) fn invoke_reset(&self, call: &Invocation) -> Result<Answer> {
-        match call.words[0] {
+        match call.words()[0] {
             reset::REBOOT => self.machine.reboot(),
-            reset::HALT => self.machine.halt(call.words[1]),
+            reset::HALT => self.machine.halt(call.words()[1]),
             _ => return Err(METHOD),
         }
         Ok(Answer::NOTHING)

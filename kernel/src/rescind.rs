@@ -173,6 +173,9 @@ impl<M: Machine> Kernel<'_, M> {
             }
             return Rescinded::Limbo;
         }
+        if row.kind.get() == Kind::Aperture {
+            self.part_from_window(oid, row);
+        }
         self.machine.zero(frame);
         row.clear();
         row.kind.set(Kind::Void);

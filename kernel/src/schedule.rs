@@ -113,7 +113,7 @@ impl<M: Machine> Kernel<'_, M> {
     }
 
     /// Puts a process that was interrupted by a more urgent one at the head of its queue.
-    fn enqueue_first(&self, process: &Process) {
+    pub(crate) fn enqueue_first(&self, process: &Process) {
         let queue = self.cpu.queue(process);
         let (frame, ends) = (process.frame.get(), queue.get());
         process.links.set(Links {

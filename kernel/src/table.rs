@@ -125,7 +125,7 @@ impl<M: Machine> Kernel<'_, M> {
         let level = row.kind.get().table_level().ok_or(KIND)?;
         table.needs(Rights::MANAGE)?;
         let entries: &Words = self.view(row.frame.get());
-        let [method, w1, w2, w3, w4, _] = call.words;
+        let [method, w1, w2, w3, w4, _] = call.words();
         let limit = if level == 4 {
             USER_SPACES
         } else {
@@ -361,21 +361,36 @@ impl<M: Machine> Kernel<'_, M> {
     }
 
     fn invalidate_below(&self, table: &ObjectRow, level: u8, address: u64, whole: bool) {
-        if level == 4 {
-            if table.frame.get() == self.cpu.space.get() {
-                self.flush.note(address, whole);
+        let (mut table, mut level, mut address) = (table, level, address);
+        // Most tables have one parent: go up along the first, and aside only where there are more.
+        while level < 4 {
+            let [first, others @ ..] = &table.parents;
+            let alone = others
+                .iter()
+                .fold(Oid::NONE.0, |all, parent| all & parent.get().holder.0);
+            if alone != Oid::NONE.0 {
+                for parent in others {
+                    self.invalidate_above(parent.get(), level, address, whole);
+                }
             }
-            return;
+            let Parent { holder, index } = first.get();
+            let Some(above) = self.row(holder) else {
+                return;
+            };
+            address |= u64::from(index) << (12 + 9 * u64::from(level));
+            table = above;
+            level += 1;
         }
-        for parent in &table.parents {
-            let Parent { holder, index } = parent.get();
-            if holder == Oid::NONE {
-                continue;
-            }
-            if let Some(above) = self.row(holder) {
-                let address = address | u64::from(index) << (12 + 9 * u64::from(level));
-                self.invalidate_below(above, level + 1, address, whole);
-            }
+        if table.frame.get() == self.cpu.space.get() {
+            self.flush.note(address, whole);
+        }
+    }
+
+    #[inline(never)]
+    fn invalidate_above(&self, parent: Parent, level: u8, address: u64, whole: bool) {
+        if let Some(above) = self.row(parent.holder) {
+            let address = address | u64::from(parent.index) << (12 + 9 * u64::from(level));
+            self.invalidate_below(above, level + 1, address, whole);
         }
     }
 

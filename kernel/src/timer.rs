@@ -18,7 +18,7 @@ const NANOSECONDS: u128 = 1_000_000_000;
 impl<M: Machine> Kernel<'_, M> {
     /// Methods of the `Clock`.
     pub(crate) fn invoke_clock(&self, call: &Invocation) -> Result<Answer> {
-        let [method, when, bit, ..] = call.words;
+        let [method, when, bit, ..] = call.words();
         match method {
             method::NOW => {
                 let ticks = self.machine.ticks();
