@@ -138,8 +138,13 @@ fn short_name(name: &str) -> &str {
     }
 }
 
+/// The frame at the end of a line. What stands before it, such as a log line's time, doesn't matter:
+/// an image of that name must be known besides.
 fn parse(line: &str) -> Option<Frame<'_>> {
-    let rest = line.trim_end().strip_prefix("    #")?;
+    let (before, rest) = line.trim_end().rsplit_once('#')?;
+    if !before.is_empty() && !before.ends_with(' ') {
+        return None;
+    }
     let mut words = rest.split(' ');
     let (number, image, address) = (words.next()?, words.next()?, words.next()?);
     if words.next().is_some() {
@@ -163,10 +168,15 @@ mod tests {
             image: "netstack",
             address: 0x20_1234,
         };
-        assert_eq!(parse("    #3 netstack 0x201234"), Some(frame));
-        assert_eq!(parse("    #3 netstack 0x201234\r"), Some(frame));
         for line in [
-            "#3 netstack 0x201234",
+            "    #3 netstack 0x201234",
+            "    #3 netstack 0x201234\r",
+            "[    1.5] init:     #3 netstack 0x201234",
+        ] {
+            assert_eq!(parse(line), Some(frame), "{line:?}");
+        }
+        for line in [
+            "x#3 netstack 0x201234",
             "    #x netstack 0x201234",
             "    #3 netstack 201234",
             "    #3 netstack",

@@ -41,7 +41,7 @@ impl<W: Write> Write for Filter<W> {
             if let Some(end) = end {
                 if self.line.len() < LONGEST
                     && let Ok(line) = std::str::from_utf8(&self.line)
-                    && let Some(names) = self.symbols.annotate(line)
+                    && let Some(names) = self.symbols.annotate(&plain(line))
                 {
                     write!(self.to, " {names}")?;
                 }
@@ -55,6 +55,18 @@ impl<W: Write> Write for Filter<W> {
     fn flush(&mut self) -> Result<()> {
         self.to.flush()
     }
+}
+
+/// A line without escape sequences (ESC [ … letter): the console clears its prompt with them.
+fn plain(line: &str) -> String {
+    let mut text = String::new();
+    let mut pieces = line.split("\x1b[");
+    text.push_str(pieces.next().unwrap_or_default());
+    for piece in pieces {
+        let end = piece.find(|c| matches!(c, '@'..='~'));
+        text.push_str(end.map_or("", |end| &piece[end + 1..]));
+    }
+    text
 }
 
 #[cfg(test)]
@@ -83,6 +95,12 @@ mod tests {
     }
 
     #[test]
+    fn escape_sequences_are_left_out_for_matching() {
+        assert_eq!(plain("a\x1b[Kb\x1b[1;31mc\x1b["), "abc");
+        assert_eq!(plain("plain"), "plain");
+    }
+
+    #[test]
     fn names_are_put_before_the_end_of_the_line_even_if_it_comes_in_pieces() {
         let own = std::env::current_exe().unwrap();
         // Any address that has a name serves; the entry point always has one.
@@ -91,9 +109,12 @@ mod tests {
         let entry = u64::from_le_bytes(header[24..32].try_into().unwrap());
         let line = format!("    #0 kernel {entry:#x}");
         let (front, back) = line.as_bytes().split_at(9);
-        let out = pass(&[b"x\r\n", front, back, b"\r\n> "], symbols);
+        let out = pass(&[b"x\r\n\x1b[1;2K", front, back, b"\r\n> "], symbols);
         let text = String::from_utf8(out).unwrap();
-        assert!(text.starts_with(&format!("x\r\n{line} ")), "{text:?}");
+        assert!(
+            text.starts_with(&format!("x\r\n\x1b[1;2K{line} ")),
+            "{text:?}"
+        );
         assert!(
             text.ends_with("\r\n> ") && text.contains("_start"),
             "{text:?}"
