@@ -30,6 +30,8 @@ pub mod refusal;
 pub mod session;
 pub mod settings;
 pub mod statistics;
+#[cfg(test)]
+mod tests;
 pub mod window;
 
 pub use mac::Mac;

@@ -170,12 +170,7 @@ impl<P: Program> Window<P> {
     /// # Errors
     /// `VOID`: the aperture is gone.
     pub fn limbo(&self, program: &P) -> Result<Limbo, Error> {
-        let [count, words @ ..] = self.aperture.limbo(program.sys())?;
-        Ok(Limbo {
-            words,
-            next: 0,
-            count: count.min(20) as usize,
-        })
+        self.aperture.limbo(program.sys()).map(Limbo::from_words)
     }
 }
 
@@ -190,6 +185,15 @@ pub struct Limbo {
 impl Limbo {
     /// How many slots there may be in one answer; if there are as many, ask again.
     pub const FULL: usize = 20;
+
+    /// What `Aperture::LIMBO` answered.
+    pub fn from_words([count, words @ ..]: [u64; 6]) -> Limbo {
+        Limbo {
+            words,
+            next: 0,
+            count: count.min(Limbo::FULL as u64) as usize,
+        }
+    }
 }
 
 impl Iterator for Limbo {
