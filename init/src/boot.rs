@@ -6,6 +6,8 @@ use core::fmt;
 
 use abi::boot::{INIT_MAGIC, InitBoot};
 
+use crate::manifest::LogLevel;
+
 /// What the arguments page says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Boot {
@@ -104,6 +106,7 @@ pub struct Forward {
 /// | `program=bin/NAME` | runs this program with a bank of its own and copies of init's authorities in its `GRANT` slots |
 /// | `program-bank=PAGES` | the limit of its bank (default: a quarter of RAM) |
 /// | `program-arguments=WORDS` | its arguments, text; `,` stands for a space |
+/// | `log=LEVEL` | the least important level that is logged, whatever the manifest says |
 /// | `after=halt` (default), `after=stay` | what follows when it ends |
 /// | `forwards=PROTOCOL:HOST:ADDRESS:PORT,…` | ports of the host, for the command `ports`: `tcp:8081:10.0.2.21:80` |
 ///
@@ -120,6 +123,8 @@ pub struct Options {
     pub program_arguments: String,
     /// What follows when it ends.
     pub after: AfterProgram,
+    /// The least important level that is logged.
+    pub log: Option<LogLevel>,
     /// Ports of the host.
     pub forwards: Vec<Forward>,
 }
@@ -132,6 +137,7 @@ impl Default for Options {
             program_bank: None,
             program_arguments: String::new(),
             after: AfterProgram::Halt,
+            log: None,
             forwards: Vec::new(),
         }
     }
@@ -167,6 +173,11 @@ impl Options {
             ("after", "halt") => self.after = AfterProgram::Halt,
             ("after", "stay") => self.after = AfterProgram::Stay,
             ("after", _) => return Err("after=halt or after=stay"),
+            ("log", _) => {
+                let wanted = "log=LEVEL: off, error, warn, info, debug or trace";
+                self.log = Some(value.parse().map_err(|_| wanted)?);
+            }
+            ("forwards", "") => self.forwards = Vec::new(),
             ("forwards", _) => {
                 let forwards = value.split(',').map(forward).collect::<Option<Vec<_>>>();
                 self.forwards = forwards.ok_or("forwards=tcp:HOSTPORT:ADDRESS:PORT,…")?;
@@ -244,6 +255,7 @@ mod tests {
         assert_eq!(options.program_bank, Some(900));
         assert_eq!(options.program_arguments, "echo udp");
         assert_eq!(options.after, AfterProgram::Stay);
+        assert_eq!(options.log, Some(LogLevel::Info));
         assert_eq!(options.forwards.len(), 2);
         assert_eq!(
             options.forwards[0].address,
@@ -254,10 +266,11 @@ mod tests {
 
     #[test]
     fn wrong_words_are_told_and_change_nothing() {
-        let (options, complaints) =
-            Options::parse("users=maybe program= after=never forwards=tcp:1:2 program-bank=x");
+        let (options, complaints) = Options::parse(
+            "users=maybe program= after=never forwards=tcp:1:2 log=x program-bank=x",
+        );
         assert_eq!(options, Options::default());
-        assert_eq!(complaints.len(), 5);
+        assert_eq!(complaints.len(), 6);
         assert!(complaints[0].contains("\"users=maybe\" should be users=on or users=off"));
     }
 

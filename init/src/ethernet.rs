@@ -54,7 +54,7 @@ pub fn equip<H: Host>(host: &H, driver: &Driver) -> Result<(Vec<Grant>, Vec<u8>)
         Grant::new(grant::REGISTERS, driver.registers),
         Grant::new(grant::INTERRUPT, driver.interrupt),
     ];
-    let arguments = grant::Arguments {
+    let arguments = grant::Arguments::VirtioNet {
         locations: card.locations,
         first_page: u32::try_from(pages.first).map_err(|error| Failure::new(what, error))?,
     };

@@ -138,8 +138,8 @@ impl<'a, H: Host> Init<'a, H> {
             Ok(manifest) => self.manifest = manifest,
             Err(failure) => log::error!("{failure}"),
         }
-        // A level on the kernel's command line was set by the kernel; the manifest's comes after it.
-        if let Err(failure) = self.set_log_level(self.manifest.system.log) {
+        let level = self.options.log.unwrap_or(self.manifest.system.log);
+        if let Err(failure) = self.set_log_level(level) {
             log::warn!("{failure}");
         }
         if let Some(file) = self.options.program.clone() {

@@ -23,6 +23,9 @@ pub const OFFSET_OPTION: &str = "--port-offset";
 /// Users beyond this one get no forwarded ports: the ranges would run into each other.
 const MAX_FORWARDED: u32 = 900;
 
+/// Longest word for the command line, which has room for 2,048 bytes.
+const WORD: usize = 1500;
+
 /// Carrier of a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
@@ -171,6 +174,25 @@ impl Forwards {
         options.collect()
     }
 
+    /// The word of the kernel's command line that tells init's `ports` of them: as many as fit into
+    /// [`WORD`] bytes.
+    pub fn word(&self) -> String {
+        let mut word = String::from("forwards=");
+        for (row, service, protocol, port) in self.each() {
+            let Some(address) = row.address else {
+                continue;
+            };
+            let (guest, _) = guest_port(service);
+            let entry = format!("{}:{port}:{address}:{guest},", protocol_word(protocol));
+            if word.len() + entry.len() > WORD {
+                break;
+            }
+            word.push_str(&entry);
+        }
+        word.truncate(word.trim_end_matches(',').len());
+        word
+    }
+
     /// The table that is printed before boot.
     pub fn table(&self) -> String {
         let mut header = vec!["user".to_string(), "address".to_string()];
@@ -243,6 +265,20 @@ mod tests {
             table.contains("\nalice           10.0.2.21       8081     7001     9001     19001\n"),
             "{table}"
         );
+    }
+
+    #[test]
+    fn init_is_told_as_its_boot_options_say() {
+        for users in [2, 200] {
+            let forwards = Forwards::of(&crate::users::manifest(users).unwrap(), 0).unwrap();
+            let word = forwards.word();
+            let start = "forwards=tcp:8081:10.0.2.21:80,tcp:7001:10.0.2.21:7,udp:7001:10.0.2.21:7,";
+            assert!(word.starts_with(start), "{word}");
+            assert!(word.len() <= WORD && !word.ends_with(','), "{word}");
+        }
+        // Without a fixed address there is nothing to tell.
+        let manifest = Manifest::parse("[[user]]\nname = 'x'\n").unwrap();
+        assert_eq!(Forwards::of(&manifest, 0).unwrap().word(), "forwards=");
     }
 
     #[test]

@@ -67,6 +67,12 @@ impl Editor {
     /// Takes a key; puts what the terminal has to get into `screen`.
     pub fn key(&mut self, key: Key, screen: &mut Vec<u8>) -> Option<Asked> {
         match key {
+            Key::Char(c) if self.echoes() => {
+                // Nothing else on the row changes: no need to draw it.
+                self.insert(c.encode_utf8(&mut [0; 4]));
+                screen.push(c as u8);
+                return None;
+            }
             Key::Char(c) => self.insert(c.encode_utf8(&mut [0; 4])),
             Key::Enter => return Some(Asked::Run(self.enter(screen))),
             Key::Tab => return Some(Asked::Complete),
@@ -112,6 +118,12 @@ impl Editor {
         }
         self.draw(screen);
         None
+    }
+
+    /// Whether the next character just goes to the end of the row.
+    fn echoes(&self) -> bool {
+        let shown = self.prompt.len() + self.text.len() - self.left;
+        self.cursor == self.text.len() && self.text.len() < LONGEST && shown < COLUMNS - 2
     }
 
     /// Inserts text at the cursor, as far as there is room for it.

@@ -87,6 +87,7 @@ pub(super) fn ready(options: &RunOptions, console: Console) -> Result<Ready> {
 
     match &network {
         Network::User(forwards) => {
+            launch.append.push(forwards.word());
             println!("Forwarded ports of 127.0.0.1 (tcp; echo, discard and chargen udp too):\n");
             println!("{}\n", indent(&forwards.table()));
             if let Some((name, port)) = first_http(forwards) {
