@@ -6,12 +6,14 @@
 //! message stay in their registers; only who runs changes. Whatever is added here is paid for by
 //! every message: the figures `ipc.round_trip.*` watch over it.
 
+use core::cell::Cell;
+
 use abi::cap::Kind;
 use abi::invoke::Received;
 use abi::method::process::state;
 
 use crate::Kernel;
-use crate::cap::CapTable;
+use crate::cap::{CapTable, Capability};
 use crate::frame::Frame;
 use crate::machine::Machine;
 use crate::object::Oid;
@@ -20,7 +22,7 @@ use crate::process::{Process, Registers};
 impl<M: Machine> Kernel<'_, M> {
     /// Whether a process of this priority may run now: nobody of a higher one is ready.
     #[inline(always)]
-    fn may_run(&self, priority: u8) -> bool {
+    pub(crate) fn may_run(&self, priority: u8) -> bool {
         (self.cpu.ready.get() >> (priority & 63)) >> 1 == 0
     }
 
@@ -37,9 +39,22 @@ impl<M: Machine> Kernel<'_, M> {
         self.cpu.current.set(to.frame.get());
         let space = to.space.get();
         if space != self.cpu.space.get() {
+            to.switches.set(to.switches.get().wrapping_add(1));
             self.cpu.space.set(space);
             self.machine.load_space(space);
         }
+    }
+
+    /// The slot of the root table that an address names, if it is one of these.
+    #[inline(always)]
+    pub(crate) fn near_slot(&self, process: &Process, address: u64) -> Option<&Cell<Capability>> {
+        let root = process.root.get();
+        if root == Frame::NONE {
+            return None;
+        }
+        self.view::<CapTable>(root)
+            .0
+            .get(usize::try_from(address).ok()?)
     }
 
     /// A call through a `Start` in the root table, without capabilities, to a server that waits and
@@ -48,14 +63,11 @@ impl<M: Machine> Kernel<'_, M> {
     pub(crate) fn fast_call(
         &self,
         client: &Process,
+        slot: &Cell<Capability>,
         registers: &mut Registers,
     ) -> Option<&Process> {
-        let root = client.root.get();
-        if registers.r13 != 0 || registers.rdi >= 128 || root == Frame::NONE {
-            return None;
-        }
-        let slot = self.view::<CapTable>(root).0[registers.rdi as usize].get();
-        if !slot.is(Kind::Start) {
+        let slot = slot.get();
+        if registers.r13 != 0 {
             return None;
         }
         let row = self.row(slot.oid())?;
@@ -122,11 +134,7 @@ impl<M: Machine> Kernel<'_, M> {
         sender: &'k Process,
         registers: &mut Registers,
     ) -> Option<&'k Process> {
-        let root = sender.root.get();
-        if registers.rdi >= 128 || root == Frame::NONE {
-            return None;
-        }
-        let slot = self.view::<CapTable>(root).0[registers.rdi as usize].get();
+        let slot = self.near_slot(sender, registers.rdi)?.get();
         if !slot.is(Kind::Notify) {
             return None;
         }

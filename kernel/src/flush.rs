@@ -44,6 +44,9 @@ impl Flush {
 
     pub fn carry_out(&self, machine: &impl Machine) {
         let count = self.count.replace(0);
+        if count == 1 {
+            return machine.flush_page(self.pages[0].get());
+        }
         match self.pages.get(..count) {
             Some(pages) => pages.iter().for_each(|page| machine.flush_page(page.get())),
             None => machine.flush_all(),

@@ -1,8 +1,11 @@
 //! Invocation: what a system call does.
 
+use core::cell::Cell;
+
 use abi::cap::Kind;
 use abi::fault::Cause;
 use abi::invoke::Op;
+use abi::method::process::state;
 
 use crate::Kernel;
 use crate::cap::Capability;
@@ -106,8 +109,14 @@ impl<M: Machine> Kernel<'_, M> {
         let current = self.current()?;
         let op = registers.rax as u8;
         if op == Op::Call as u8 {
-            if let Some(server) = self.fast_call(current, registers) {
-                return Some(server);
+            if let Some(slot) = self.near_slot(current, registers.rdi) {
+                if slot.get().is(Kind::Start) {
+                    if let Some(server) = self.fast_call(current, slot, registers) {
+                        return Some(server);
+                    }
+                } else if slot.get().is_storage() {
+                    return self.call_storage(current, slot, registers);
+                }
             }
         } else if op == Op::ReplyWait as u8 {
             if let Some(client) = self.fast_reply(current, registers) {
@@ -118,6 +127,26 @@ impl<M: Machine> Kernel<'_, M> {
             return Some(current);
         }
         self.slow_call(current, registers)
+    }
+
+    /// A call of an object of storage whose capability lies in the root table.
+    #[inline(never)]
+    fn call_storage<'s>(
+        &'s self,
+        current: &'s Process,
+        slot: &Cell<Capability>,
+        registers: &mut Registers,
+    ) -> Option<&'s Process> {
+        current.full.set(0);
+        self.invoke_object(current, slot.get(), registers);
+        self.flush_pending();
+        if current.state.get() == state::READY
+            && self.is_current(current)
+            && self.may_run(current.priority.get())
+        {
+            return Some(current);
+        }
+        self.reschedule(registers)
     }
 
     #[inline(never)]
@@ -174,16 +203,20 @@ impl<M: Machine> Kernel<'_, M> {
                 let address = registers.rdi;
                 registers.rax = u64::from(self.send_resume(current, address, registers));
             }
-            (Some(kind), _) => {
-                let call = Invocation {
-                    invoker: current,
-                    capability,
-                    registers,
-                };
-                let answer = self.dispatch(kind, &call);
-                self.finish(current, &answer, registers);
-            }
+            _ => self.invoke_object(current, capability, registers),
         }
+    }
+
+    /// Has one of the kernel's own objects answer.
+    #[inline(always)]
+    fn invoke_object(&self, current: &Process, capability: Capability, registers: &mut Registers) {
+        let call = Invocation {
+            invoker: current,
+            capability,
+            registers,
+        };
+        let answer = self.dispatch(&call);
+        self.finish(current, &answer, registers);
     }
 
     /// Puts a kernel object's answer into the invoker's registers and slots.
@@ -228,10 +261,10 @@ impl<M: Machine> Kernel<'_, M> {
         }
     }
 
-    fn dispatch(&self, kind: Kind, call: &Invocation) -> Result<Answer> {
-        match kind {
-            Kind::Page => self.invoke_page(call),
+    fn dispatch(&self, call: &Invocation) -> Result<Answer> {
+        match call.capability.kind().unwrap_or(Kind::Void) {
             Kind::Table1 | Kind::Table2 | Kind::Table3 | Kind::Table4 => self.invoke_table(call),
+            Kind::Page => self.invoke_page(call),
             Kind::CapTable => self.invoke_cap_table(call),
             Kind::Process => self.invoke_process(call),
             Kind::Aperture => self.invoke_aperture(call),

@@ -72,8 +72,8 @@ impl Entry {
 
     /// The frame of an entry that is present and not device memory.
     pub fn frame(self) -> Option<Frame> {
-        let mapped = self.is_present() && !self.is_device();
-        mapped.then(|| Frame::holding(self.0 & bit::ADDRESS))
+        let mapped = self.0 & (bit::PRESENT | bit::DEVICE) == bit::PRESENT;
+        mapped.then_some(Frame(((self.0 & bit::ADDRESS) >> 12) as u32))
     }
 
     pub fn rights(self) -> Rights {
@@ -310,16 +310,23 @@ impl<M: Machine> Kernel<'_, M> {
 
     /// Clears an entry and what its child knows of it. Answers whether it was in use.
     pub(crate) fn clear_entry(&self, oid: Oid, table: &ObjectRow, index: usize) -> bool {
+        let level = table.kind.get().table_level().unwrap_or(1);
+        self.clear_at(oid, table, level, index)
+    }
+
+    /// [`Kernel::clear_entry`], where the level is known.
+    #[inline(always)]
+    fn clear_at(&self, oid: Oid, table: &ObjectRow, level: u8, index: usize) -> bool {
         let entries: &Words = self.view(table.frame.get());
         let entry = Entry(entries.get(index));
         if !entry.is_present() {
             return false;
         }
-        let level = table.kind.get().table_level().unwrap_or(1);
         self.invalidate(table, level, index);
         entries.set(index, Entry::EMPTY.0);
         if let Some(frame) = entry.frame()
-            && let Some(child) = self.row(self.frame_row(frame).owner.get())
+            && let Some(frame) = self.frames.get(frame.0 as usize)
+            && let Some(child) = self.row(frame.owner.get())
         {
             child.remove_parent(Parent {
                 holder: oid,
@@ -351,6 +358,7 @@ impl<M: Machine> Kernel<'_, M> {
 
     /// Notes that an entry of a table loses rights: what the CPU may have cached of it must go
     /// before the kernel lets anyone run.
+    #[inline(always)]
     pub(crate) fn invalidate(&self, table: &ObjectRow, level: u8, index: usize) {
         self.invalidate_below(
             table,
@@ -360,6 +368,7 @@ impl<M: Machine> Kernel<'_, M> {
         );
     }
 
+    #[inline(always)]
     fn invalidate_below(&self, table: &ObjectRow, level: u8, address: u64, whole: bool) {
         let (mut table, mut level, mut address) = (table, level, address);
         // Most tables have one parent: go up along the first, and aside only where there are more.
