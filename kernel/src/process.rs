@@ -144,6 +144,8 @@ pub struct Process {
     pub drives: Cell<u32>,
     /// Cycles it ran.
     pub cycles: Cell<u64>,
+    /// How often a CPU switched to its address space from another.
+    pub switches: Cell<u64>,
     /// Tick at which its timer fires.
     pub deadline: Cell<u64>,
     /// Bit that its timer sets.
@@ -353,6 +355,7 @@ impl<M: Machine> Kernel<'_, M> {
         });
         process.full.set(1);
         process.in_fault.set(0);
+        process.fault_entry.set(0);
         process.cause.set(Cause::None as u8);
         process.configured.set(1);
         Ok(())
@@ -433,7 +436,9 @@ impl<M: Machine> Kernel<'_, M> {
     fn process_info(&self, process: &Process) -> [u64; 6] {
         self.account();
         [
-            u64::from(process.state.get()) | u64::from(process.priority.get()) << 8,
+            u64::from(process.state.get())
+                | u64::from(process.priority.get()) << 8
+                | process.switches.get() << 16,
             process.cycles.get(),
             u64::from(process.cause.get()) | u64::from(process.access.get()) << 8,
             process.fault_address.get(),
