@@ -52,6 +52,7 @@ proptest! {
     #[test]
     fn rights_never_grow(steps in prop::collection::vec((0u8..3, any::<u8>(), 0u16..6, 0u16..6), 1..24)) {
         let parties = Parties::new();
+        parties.audit_each_step(false);
         let party = parties.spawn();
         let sys = parties.sys(party);
         let mut model = [None; 6];

@@ -6,6 +6,17 @@
 #[allow(dead_code)]
 mod common;
 
+mod aperture;
+mod batch;
 mod capability;
+mod device;
+mod fault;
 mod message;
+mod objects;
 mod paths;
+mod process;
+mod release;
+mod rescind;
+mod schedule;
+mod table;
+mod timer;

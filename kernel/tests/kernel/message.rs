@@ -448,7 +448,9 @@ fn a_failed_call_receives_no_capabilities() {
     let parties = Parties::new();
     let party = parties.spawn();
     start_of(&parties, party, 1, party, FREE);
-    let message = Message::new(&[1]).with_caps(&[0x7f, 0x7f]).receiving(&[FREE + 1]);
+    let message = Message::new(&[1])
+        .with_caps(&[0x7f, 0x7f])
+        .receiving(&[FREE + 1]);
     for address in [FREE, FREE + 9] {
         let answer = parties.invoke(party, invocation(address, &message));
         assert_ne!(answer.rax, 0);

@@ -152,7 +152,6 @@ fn a_server_that_waits_is_switched_to_directly() {
 #[test]
 fn a_direct_switch_never_passes_by_someone_more_urgent() {
     let (parties, all) = world();
-    let urgent = parties.spawn();
     let low = |who: Party| {
         PROCESS
             .set_priority(&parties.sys(who), 50)
@@ -160,8 +159,6 @@ fn a_direct_switch_never_passes_by_someone_more_urgent() {
     };
     low(all[0]);
     // The others go on at 60: the server, at 50, is woken but must wait.
-    let bank = parties.bank();
-    let _ = (urgent, bank);
     let process = parties.process(all[0]);
     assert_eq!(process.priority.get(), 50);
     let current = parties

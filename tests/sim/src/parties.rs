@@ -139,7 +139,11 @@ impl Parties {
         }
     }
 
-    fn check_tables(&self) {
+    /// Checks everything but the contents of free frames.
+    ///
+    /// # Panics
+    /// Something doesn't agree.
+    pub fn check_tables(&self) {
         let kernel = self.processor.kernel();
         kernel.audit().unwrap_or_else(|fault| panic!("{fault}"));
         let mmu = &self.machine().mmu;

@@ -128,6 +128,12 @@ impl Processor {
         }
     }
 
+    /// The current process faults, with these registers.
+    pub fn fault_with(&self, cause: Cause, access: Access, address: u64, registers: Registers) {
+        self.live.set(registers);
+        self.fault(cause, access, address);
+    }
+
     /// The current process faults.
     pub fn fault(&self, cause: Cause, access: Access, address: u64) {
         self.save();

@@ -1,0 +1,444 @@
+//! Apertures: what may be pinned, what the driver sees, and what becomes of frames whose owner goes.
+
+use abi::boot::slot;
+use abi::cap::{Kind, Rights};
+use abi::error::{EACCES, EBADF, EBUSY, EEXIST, EINVAL, ENODEV, ENOENT, EPERM};
+use kernel::frame::Frame;
+use kernel::object::Oid;
+use sim::mmu::Access;
+use sim::parties::{Parties, Party};
+use sim::pci::FUNCTIONS;
+use sys::object::{Aperture, DeviceDma, Page, Table};
+use sys::{Cap, Event, Sys};
+
+use crate::common::*;
+
+pub const APERTURE: Cap<Aperture> = cap(FREE);
+const WINDOW: Cap<Table> = cap(FREE + 1);
+const CLIENTS: Cap<Table> = cap(FREE + 2);
+const DMA: Cap<DeviceDma> = cap(FREE + 3);
+
+const NONE: u8 = abi::batch::direction::NONE;
+const TO: u8 = abi::batch::direction::TO_DEVICE;
+const FROM: u8 = abi::batch::direction::FROM_DEVICE;
+const BOTH: u8 = abi::batch::direction::BOTH;
+
+/// Where the driver sees its window.
+const SEEN: u64 = 300 << 21;
+
+/// A driver with an aperture, and a segment of a client's with pages in places 0 to 63.
+pub struct Setting {
+    pub parties: Parties,
+    pub driver: Party,
+    pub client: Party,
+    pub aperture: Oid,
+    pub window: Oid,
+    pub segment: Oid,
+    pub pages: Vec<Oid>,
+}
+
+pub fn setting() -> Setting {
+    let parties = Parties::new();
+    parties.audit_each_step(false);
+    let (driver, client) = (parties.spawn(), parties.spawn());
+    let sys = parties.sys(driver);
+    let aperture = parties.buy(driver, FREE, Kind::Aperture);
+    let window = parties.buy(driver, FREE + 1, Kind::Table1);
+    parties.copy_from_init(slot::INIT_DEVICE_DMA, (driver, FREE + 4), Rights::FULL);
+    cap::<DeviceDma>(FREE + 4)
+        .function(&sys, FUNCTIONS[0], FREE + 3)
+        .expect("it is there");
+    APERTURE.set_window(&sys, WINDOW).expect("an empty segment");
+    DMA.bind(&sys, APERTURE).expect("not bound yet");
+    SPACE.map(&sys, 300, WINDOW, DATA).expect("empty");
+    let segment = parties.buy(client, FREE, Kind::Table1);
+    parties.give(
+        driver,
+        FREE + 2,
+        segment,
+        Rights::READ | Rights::WRITE | Rights::PIN,
+    );
+    let pages = (0..64)
+        .map(|n| {
+            let page = parties.buy(client, FREE + 1, Kind::Page);
+            let own: Cap<Table> = cap(FREE);
+            own.map(&parties.sys(client), n, cap::<Page>(FREE + 1), DATA)
+                .expect("empty");
+            page
+        })
+        .collect();
+    DMA.set_master(&parties.sys(driver), true)
+        .expect("nothing is dead");
+    parties.audit_each_step(true);
+    Setting {
+        parties,
+        driver,
+        client,
+        aperture,
+        window,
+        segment,
+        pages,
+    }
+}
+
+impl Setting {
+    fn pin(&self, slot: u16, place: u16, direction: u8) -> Result<u64, sys::Error> {
+        APERTURE.pin(
+            &self.parties.sys(self.driver),
+            slot,
+            CLIENTS,
+            place,
+            direction,
+        )
+    }
+
+    fn unpin(&self, slot: u16) -> Result<(), sys::Error> {
+        APERTURE.unpin(&self.parties.sys(self.driver), slot)
+    }
+
+    fn frame(&self, page: usize) -> Frame {
+        self.parties.processor.frame(self.pages[page])
+    }
+
+    fn sees(&self, slot: u64, access: Access) -> bool {
+        touch(&self.parties, self.driver, SEEN + (slot << 12), access)
+    }
+
+    /// Slots that the aperture tells of.
+    fn orphans(&self) -> Vec<u16> {
+        let words = APERTURE
+            .limbo(&self.parties.sys(self.driver))
+            .expect("it lives");
+        let [count, words @ ..] = words;
+        (0..count as usize)
+            .map(|n| (words[n / 4] >> (16 * (n % 4))) as u16)
+            .collect()
+    }
+
+    fn info(&self) -> (u64, u64, u64) {
+        APERTURE
+            .info(&self.parties.sys(self.driver))
+            .expect("it lives")
+    }
+}
+
+#[test]
+fn a_pin_shows_the_frame_and_tells_its_address() {
+    let set = setting();
+    let address = set.pin(5, 7, BOTH).expect("may be pinned");
+    assert_eq!(address, set.frame(7).physical());
+    assert!(set.sees(5, Access::Write));
+    assert_eq!(
+        frame_at(&set.parties, set.driver, SEEN + (5 << 12)),
+        Some(set.frame(7))
+    );
+    assert_eq!(set.pin(6, 8, NONE), Ok(0), "no direction, no address");
+    assert!(set.sees(6, Access::Read));
+    assert_eq!(set.info(), (2, 0, u64::from(FUNCTIONS[0]) + 1));
+    set.unpin(5).expect("pinned");
+    assert!(!set.sees(5, Access::Read));
+    assert_eq!(set.unpin(5), Err(error(ENOENT)));
+    assert_eq!(set.info().0, 1);
+}
+
+#[test]
+fn a_window_shows_no_more_than_the_capability_and_the_entry_grant() {
+    let set = setting();
+    let sys = set.parties.sys(set.driver);
+    set.parties.give(
+        set.driver,
+        FREE + 5,
+        set.segment,
+        Rights::READ | Rights::PIN,
+    );
+    let weak: Cap<Table> = cap(FREE + 5);
+    assert_eq!(APERTURE.pin(&sys, 0, weak, 0, FROM), Err(error(EACCES)));
+    APERTURE
+        .pin(&sys, 0, weak, 0, TO)
+        .expect("reading is enough");
+    assert!(set.sees(0, Access::Read));
+    assert!(!set.sees(0, Access::Write));
+    // The client's own entry is read-only.
+    let own: Cap<Table> = cap(FREE);
+    own.protect(&set.parties.sys(set.client), 1, Rights::READ)
+        .expect("mapped");
+    assert_eq!(set.pin(1, 1, FROM), Err(error(EACCES)));
+    set.pin(1, 1, TO).expect("reading is enough");
+    assert!(!set.sees(1, Access::Write));
+    // Code is never seen as code, nor written.
+    own.protect(&set.parties.sys(set.client), 2, CODE)
+        .expect("mapped");
+    set.pin(2, 2, TO).expect("reading is enough");
+    assert!(!set.sees(2, Access::Execute));
+}
+
+#[test]
+fn a_pin_is_refused_for_every_reason_there_is() {
+    let set = setting();
+    let sys = set.parties.sys(set.driver);
+    assert_eq!(set.pin(512, 0, TO), Err(error(EINVAL)));
+    assert_eq!(set.pin(0, 512, TO), Err(error(EINVAL)));
+    assert_eq!(set.pin(0, 0, 4), Err(error(EINVAL)));
+    for word in [1 << 16, u64::MAX] {
+        let words = [abi::method::aperture::PIN, word, 0, 1];
+        let status = status_of(&set.parties, set.driver, FREE, &words, &[FREE + 2]);
+        assert_eq!(status, errno(EINVAL), "a slot is not cut off to 16 bits");
+    }
+    assert_eq!(set.pin(0, 64, TO), Err(error(ENOENT)), "nothing is there");
+    set.pin(0, 0, TO).expect("may be pinned");
+    assert_eq!(set.pin(0, 1, TO), Err(error(EEXIST)));
+    set.pin(1, 0, TO).expect("twice");
+    assert_eq!(set.pin(2, 0, TO), Err(error(EBUSY)), "not three times");
+    set.unpin(0).expect("pinned");
+    set.pin(2, 0, TO).expect("twice again");
+    set.parties.give(
+        set.driver,
+        FREE + 5,
+        set.segment,
+        Rights::FULL - Rights::PIN,
+    );
+    assert_eq!(
+        APERTURE.pin(&sys, 9, cap(FREE + 5), 0, TO),
+        Err(error(EACCES))
+    );
+    assert_eq!(
+        APERTURE.pin(&sys, 9, cap(slot::SPACE), 0, TO),
+        Err(error(EBADF))
+    );
+    assert_eq!(
+        APERTURE.pin(&sys, 9, WINDOW, 1, TO),
+        Err(error(EBADF)),
+        "nothing is at home there"
+    );
+    assert_eq!(APERTURE.pin(&sys, 9, cap(99), 0, TO), Err(sys::Error::VOID));
+    ROOT.put(&sys, FREE + 6, FREE, Rights::FULL - Rights::MANAGE)
+        .expect("a copy");
+    let weak: Cap<Aperture> = cap(FREE + 6);
+    assert_eq!(weak.pin(&sys, 9, CLIENTS, 0, TO), Err(error(EPERM)));
+    assert_eq!(weak.unpin(&sys, 0), Err(error(EPERM)));
+    assert!(weak.info(&sys).is_ok());
+    assert_eq!(set.unpin(512), Err(error(EINVAL)));
+}
+
+#[test]
+fn an_aperture_pins_only_once_it_is_bound_and_has_a_window() {
+    let set = setting();
+    let sys = set.parties.sys(set.driver);
+    set.parties.buy(set.driver, FREE + 5, Kind::Aperture);
+    set.parties.buy(set.driver, FREE + 6, Kind::Table1);
+    let (other, window): (Cap<Aperture>, Cap<Table>) = (cap(FREE + 5), cap(FREE + 6));
+    assert_eq!(other.pin(&sys, 0, CLIENTS, 0, TO), Err(error(ENODEV)));
+    other.set_window(&sys, window).expect("an empty segment");
+    assert_eq!(other.pin(&sys, 0, CLIENTS, 0, TO), Err(error(ENODEV)));
+    DMA.bind(&sys, other).expect("not bound yet");
+    assert_eq!(DMA.bind(&sys, other), Err(error(EBUSY)));
+    other
+        .pin(&sys, 0, CLIENTS, 0, TO)
+        .expect("bound, with a window");
+    // Binding needs control of both.
+    set.parties.buy(set.driver, FREE + 7, Kind::Aperture);
+    ROOT.put(&sys, FREE + 7, FREE + 7, Rights::FULL - Rights::CONTROL)
+        .expect("its own slot");
+    assert_eq!(DMA.bind(&sys, cap(FREE + 7)), Err(error(EPERM)));
+    assert_eq!(
+        cap::<DeviceDma>(FREE + 4).bind(&sys, cap(FREE + 7)),
+        Err(error(EBADF))
+    );
+}
+
+#[test]
+fn a_window_is_an_empty_segment_of_one_aperture() {
+    let set = setting();
+    let sys = set.parties.sys(set.driver);
+    set.parties.buy(set.driver, FREE + 5, Kind::Aperture);
+    set.parties.buy(set.driver, FREE + 6, Kind::Table1);
+    set.parties.buy(set.driver, FREE + 7, Kind::Page);
+    let (other, full): (Cap<Aperture>, Cap<Table>) = (cap(FREE + 5), cap(FREE + 6));
+    assert_eq!(
+        other.set_window(&sys, WINDOW),
+        Err(error(EBUSY)),
+        "another's window"
+    );
+    full.map(&sys, 511, cap::<Page>(FREE + 7), DATA)
+        .expect("empty");
+    assert_eq!(other.set_window(&sys, full), Err(error(EEXIST)));
+    full.unmap(&sys, 511, 1).expect("its own");
+    other.set_window(&sys, full).expect("empty again");
+    assert_eq!(
+        APERTURE.set_window(&sys, full),
+        Err(error(EBUSY)),
+        "it has one"
+    );
+    assert_eq!(other.set_window(&sys, cap(slot::SPACE)), Err(error(EBADF)));
+}
+
+#[test]
+fn a_pinned_frame_outlives_its_owner_until_the_last_pin_goes() {
+    let set = setting();
+    let sys = set.parties.sys(set.driver);
+    notify_of(
+        &set.parties,
+        set.parties.bank(),
+        3,
+        set.parties.bank(),
+        FREE,
+    );
+    let bank = set.parties.sys(set.parties.bank());
+    sim::parties::RANGE
+        .set_notify(&bank, cap(FREE))
+        .expect("its own");
+    notify_of(&set.parties, set.driver, 65, set.driver, FREE + 7);
+    APERTURE
+        .set_limbo_notify(&sys, cap(FREE + 7))
+        .expect("its own");
+    let frame = set.frame(4);
+    set.pin(1, 4, BOTH).expect("may be pinned");
+    set.pin(2, 4, BOTH).expect("twice");
+    set.parties.write_word(frame, 64, 0xfeed);
+    assert_eq!(set.parties.rescind(&[set.pages[4]]), [true], "into limbo");
+    assert!(!touch(
+        &set.parties,
+        set.client,
+        address_in(0, 4),
+        Access::Read
+    ));
+    assert_eq!(set.parties.read_word(frame, 64), 0xfeed, "not zeroed yet");
+    assert!(
+        set.sees(1, Access::Write),
+        "the driver never faults on what it pinned"
+    );
+    let told = Event::Notified { group: 1, bits: 2 };
+    assert_eq!(sys.poll([0; 4]), Some(told));
+    assert_eq!(set.orphans(), [2, 1], "the last that was pinned first");
+    assert!(set.orphans().is_empty(), "each is told once");
+    assert_eq!(set.info(), (2, 2, u64::from(FUNCTIONS[0]) + 1));
+    assert!(set.parties.reap().is_empty());
+    set.unpin(1).expect("pinned");
+    assert_eq!(
+        set.parties.read_word(frame, 64),
+        0xfeed,
+        "another pin holds it"
+    );
+    assert!(set.parties.reap().is_empty());
+    set.unpin(2).expect("pinned");
+    assert_eq!(
+        set.parties.read_word(frame, 64),
+        0,
+        "zeroed before anybody can buy it"
+    );
+    assert_eq!(
+        bank.poll([0; 4]),
+        Some(Event::Notified { group: 0, bits: 8 })
+    );
+    let (_, state, pins) = sim::parties::RANGE
+        .query(&bank, set.pages[4].0)
+        .expect("in range");
+    assert_eq!((state, pins), (2, 0), "in limbo until it is reaped");
+    assert_eq!(set.parties.reap(), [set.pages[4]]);
+    let (_, state, _) = sim::parties::RANGE
+        .query(&bank, set.pages[4].0)
+        .expect("in range");
+    assert_eq!(state, 0);
+}
+
+#[test]
+fn a_page_in_limbo_is_not_sold() {
+    let set = setting();
+    set.pin(1, 4, BOTH).expect("may be pinned");
+    set.parties.rescind(&[set.pages[4]]);
+    let bank = set.parties.sys(set.parties.bank());
+    let mint = || sim::parties::RANGE.mint(&bank, set.pages[4].0, Kind::Page as u8, FREE);
+    assert_eq!(mint(), Err(error(EBUSY)));
+    set.unpin(1).expect("pinned");
+    assert_eq!(mint(), Err(error(EBUSY)), "not before spacebank knows");
+    set.parties.reap();
+    mint().expect("free");
+}
+
+#[test]
+fn a_pin_does_not_hold_a_page_in_its_place() {
+    let set = setting();
+    let own: Cap<Table> = cap(FREE);
+    let sys = set.parties.sys(set.client);
+    let address = set.pin(3, 9, BOTH).expect("may be pinned");
+    own.unmap(&sys, 9, 1).expect("its own");
+    assert!(set.sees(3, Access::Write));
+    set.parties
+        .give(set.client, FREE + 1, set.pages[9], Rights::FULL);
+    own.map(&sys, 100, cap::<Page>(FREE + 1), DATA)
+        .expect("it has no home");
+    assert_eq!(
+        set.pin(4, 100, BOTH),
+        Ok(address),
+        "the same frame, pinned twice"
+    );
+    assert!(set.orphans().is_empty(), "it has its owner");
+}
+
+#[test]
+fn orphans_can_be_unpinned_in_any_order_before_they_are_told() {
+    let set = setting();
+    for n in 0..40 {
+        set.pin(10 + n, n, BOTH).expect("may be pinned");
+    }
+    let gone: Vec<Oid> = set.pages[..40].to_vec();
+    assert_eq!(set.parties.rescind(&gone), [true; 40]);
+    // From the middle, the head (the last) and the tail of the list.
+    for slot in [25, 49, 10, 24, 26, 48] {
+        set.unpin(slot).expect("pinned");
+    }
+    let first = set.orphans();
+    assert_eq!(first.len(), 20, "as many as one answer holds");
+    let second = set.orphans();
+    let told: Vec<u16> = first.into_iter().chain(second).collect();
+    let expected: Vec<u16> = (10..50)
+        .rev()
+        .filter(|slot| ![25, 49, 10, 24, 26, 48].contains(slot))
+        .collect();
+    assert_eq!(told, expected);
+    assert!(set.orphans().is_empty());
+    told.iter()
+        .for_each(|slot| set.unpin(*slot).expect("pinned"));
+    let mut reaped: Vec<Oid> = core::iter::repeat_with(|| set.parties.reap())
+        .take_while(|some| !some.is_empty())
+        .flatten()
+        .collect();
+    reaped.sort();
+    let mut gone = gone;
+    gone.sort();
+    assert_eq!(reaped, gone);
+}
+
+#[test]
+fn a_window_that_is_rescinded_leaves_the_pins() {
+    let set = setting();
+    let frame = set.frame(3);
+    set.pin(1, 3, BOTH).expect("may be pinned");
+    set.parties.rescind(&[set.window]);
+    assert!(!set.sees(1, Access::Read));
+    assert_eq!(set.info().0, 1);
+    assert_eq!(set.pin(2, 4, BOTH), Err(error(ENODEV)));
+    set.parties.rescind(&[set.pages[3]]);
+    set.parties.write_word(frame, 0, 1);
+    set.unpin(1).expect("pinned");
+    assert_eq!(set.parties.read_word(frame, 0), 0);
+    // Another window takes its place.
+    set.parties.buy(set.driver, FREE + 5, Kind::Table1);
+    let sys = set.parties.sys(set.driver);
+    APERTURE
+        .set_window(&sys, cap(FREE + 5))
+        .expect("it has none");
+    set.pin(1, 4, BOTH).expect("it has a window");
+}
+
+#[test]
+fn an_aperture_that_holds_nothing_parts_from_its_window() {
+    let set = setting();
+    let sys = set.parties.sys(set.driver);
+    assert_eq!(set.parties.rescind(&[set.aperture]), [false]);
+    set.parties.buy(set.driver, FREE + 5, Kind::Page);
+    WINDOW
+        .map(&sys, 0, cap::<Page>(FREE + 5), DATA)
+        .expect("it is a window no longer");
+    assert!(!set.sees(0, Access::Read), "and was unmapped");
+}
