@@ -18,6 +18,7 @@
 //! | `transmit`, `outlet`, [`check`], [`bound`], [`schedule`], [`bucket`], [`flight`] | from sessions to the device |
 //! | [`buffers`], [`frame`], [`transport`] | the driver's own memory, frames, the device |
 //! | [`virtio_net`] | a virtio-net device as the transport |
+//! | [`wire`] | a process that stands in for device and network, as the transport: for benches |
 //! | [`grant`] | what init gives the driver |
 //! | [`misbehaviour`] | what ends a session |
 #![no_std]
@@ -49,5 +50,6 @@ pub mod strategy;
 mod transmit;
 pub mod transport;
 pub mod virtio_net;
+pub mod wire;
 
 pub use driver::Driver;

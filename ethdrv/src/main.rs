@@ -1,11 +1,12 @@
-//! The ethernet driver's process: makes its pool, brings the virtio-net device up, and works.
+//! The ethernet driver's process: makes its pool, brings the device up, and works. The device is
+//! virtio-net, or for benches the simulated wire.
 #![no_std]
 #![no_main]
 #![forbid(unsafe_code)]
 
 extern crate alloc;
 
-use abi::cap::Kind;
+use abi::cap::{Kind, Rights};
 use core::fmt;
 
 use dev::bare::This;
@@ -13,12 +14,14 @@ use dev::pool::Pool;
 use dev::program::{BANK, PROCESS};
 use ethdrv::driver::{BeginError, Driver};
 use ethdrv::grant;
+use ethdrv::transport::Transport;
 use ethdrv::virtio_net::{self, PAGES, Vectors, VirtioNet};
-use rt::{Kernel, Mapping, device, slots};
+use ethdrv::wire::Wire;
+use rt::{Kernel, Mapping, device, shared, slots};
 use sys::object::{Aperture, DeviceDma, DeviceMemory, Irq, Notify, Table};
 use sys::{Cap, Fault};
-use virtio::Location;
 use virtio::queue::Area;
+use virtio::{Location, Locations};
 
 rt::entry!(run);
 
@@ -29,8 +32,6 @@ const INTERRUPT: Cap<Irq> = Cap::at(grant::INTERRUPT);
 /// Pages of the pool: the device's queues, 128 pages of receive buffers for a queue of 256, and the
 /// header copies of the frames that such a queue can hold.
 const POOL: u16 = PAGES as u16 + 134;
-/// The notification bit of the device's interrupt.
-const DEVICE_BIT: u64 = 0;
 /// The entry of the MSI-X table that [`grant::INTERRUPT`] stands for.
 const VECTOR: u16 = 0;
 /// How often a device that resets itself is looked at before it is given up.
@@ -44,6 +45,7 @@ enum Failure {
     Device(virtio_net::Error),
     Begin(BeginError),
     Broken(Option<virtio_net::Failure>),
+    Wire(Option<ring::Error>),
 }
 
 impl fmt::Display for Failure {
@@ -58,6 +60,8 @@ impl fmt::Display for Failure {
             Failure::Begin(error) => write!(f, "beginning: {error}"),
             Failure::Broken(Some(failure)) => write!(f, "the device broke: {failure}"),
             Failure::Broken(None) => f.write_str("the device broke"),
+            Failure::Wire(Some(error)) => write!(f, "the wire: {error}"),
+            Failure::Wire(None) => f.write_str("the wire broke"),
         }
     }
 }
@@ -67,23 +71,64 @@ fn kernel(what: &'static str) -> impl FnOnce(sys::Error) -> Failure {
 }
 
 fn run() -> Result<(), Failure> {
-    let arguments: grant::Arguments = rt::arguments().map_err(|_| Failure::Arguments)?;
     let this = This::new().map_err(kernel("reading the clock"))?;
-    let pool = make_pool(&this)?;
-    let transport = start_device(&arguments, &pool)?;
-    listen()?;
-    let information = ethdrv::transport::Transport::information(&transport);
+    match rt::arguments().map_err(|_| Failure::Arguments)? {
+        grant::Arguments::VirtioNet {
+            locations,
+            first_page,
+        } => {
+            let pool = make_pool(&this)?;
+            let device = start_device(&locations, first_page, &pool)?;
+            listen()?;
+            let mut driver = begin(this, device, pool, "virtio-net", PAGES)?;
+            driver.run();
+            Err(Failure::Broken(driver.transport().failure()))
+        }
+        grant::Arguments::Wire { mac } => {
+            let (aperture, window) = (Cap::at(grant::wire::APERTURE), Cap::at(grant::wire::WINDOW));
+            let pool =
+                Pool::make(&this, aperture, window, POOL).map_err(kernel("making its pool"))?;
+            let mut driver = begin(this, start_wire(mac)?, pool, "simulated wire", 0)?;
+            driver.run();
+            Err(Failure::Wire(driver.transport().failure()))
+        }
+    }
+}
+
+/// A driver for a transport that works; its buffers lie in the pool from page `first` on.
+fn begin<T: Transport>(
+    this: This,
+    transport: T,
+    pool: Pool<This>,
+    name: &str,
+    first: usize,
+) -> Result<Driver<This, T>, Failure> {
+    let information = transport.information();
     log::info!(
-        "virtio-net {}, frames of up to {} bytes, queues for {} in and {} out",
+        "{name} {}, frames of up to {} bytes, queues for {} in and {} out",
         dev::Mac::new(information.mac),
         information.frame_limit,
         information.receive_capacity,
         information.transmit_capacity,
     );
-    let mut driver = Driver::begin(this, transport, Cap::at(grant::VERIFIER), pool, PAGES)
-        .map_err(Failure::Begin)?;
-    driver.run();
-    Err(Failure::Broken(driver.transport().failure()))
+    Driver::begin(this, transport, Cap::at(grant::VERIFIER), pool, first).map_err(Failure::Begin)
+}
+
+/// Maps the rings of the simulated wire.
+fn start_wire(mac: [u8; 6]) -> Result<Wire<Mapping, impl FnMut()>, Failure> {
+    let map = |slot, rights| {
+        shared::map(Cap::at(slot), rights)
+            .map(|place| place.mapping())
+            .map_err(kernel("mapping the wire's rings"))
+    };
+    let own = map(grant::wire::OWN_SEGMENT, Rights::READ | Rights::WRITE)?;
+    let peer = map(grant::wire::WIRE_SEGMENT, Rights::READ)?;
+    let kick: Cap<Notify> = Cap::at(grant::wire::KICK);
+    let kick = move || {
+        // A wire process that is gone carries nothing more; nobody is left to be told.
+        let _ = kick.signal(&Kernel);
+    };
+    Wire::begin(own, peer, mac, kick).map_err(|error| Failure::Wire(Some(error)))
 }
 
 /// Buys aperture, window and pages, and pins them. From then on the device may be a bus master: it
@@ -111,15 +156,15 @@ fn make_pool(this: &This) -> Result<Pool<This>, Failure> {
 }
 
 fn start_device(
-    arguments: &grant::Arguments,
+    locations: &Locations,
+    first_page: u32,
     pool: &Pool<This>,
 ) -> Result<VirtioNet<Mapping, Mapping>, Failure> {
     let (_, pages) = REGISTERS
         .info(&Kernel)
         .map_err(kernel("looking at the registers"))?;
     let bar = device::map(REGISTERS, 0, pages).map_err(kernel("mapping the registers"))?;
-    let locations = &arguments.locations;
-    let skipped = arguments.first_page as usize * abi::PAGE_SIZE;
+    let skipped = first_page as usize * abi::PAGE_SIZE;
     let structure = |location: Location| {
         let offset = (location.offset as usize)
             .checked_sub(skipped)
@@ -162,7 +207,7 @@ fn listen() -> Result<(), Failure> {
     let slot = slots::take().map_err(kernel("taking a slot"))?;
     let notify: Cap<Notify> = Cap::at(slot);
     PROCESS
-        .make_notify(&Kernel, DEVICE_BIT, slot)
+        .make_notify(&Kernel, grant::DEVICE_BIT, slot)
         .map_err(kernel("making a notification"))?;
     INTERRUPT
         .bind(&Kernel, notify)

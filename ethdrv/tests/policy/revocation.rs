@@ -1,8 +1,8 @@
 //! A client destroys its bank at every instant that there is.
 
-use dev::Mac;
 use dev::admin::PortState;
 use dev::statistics::Counter;
+use dev::{Mac, Program};
 
 use crate::support::client::Client;
 use crate::support::kernel::DRIVER;
@@ -167,6 +167,11 @@ fn pitfall_9_pins_last_until_the_device_is_done() {
     assert_eq!(world.wire(), sent);
     assert_eq!(world.state(alice.port).state, PortState::Idle);
     assert_eq!(world.kernel.borrow().limbo_frames(), 0);
+    // From now on nobody waits for frames to leave.
+    let mut bob = world.attached(2);
+    bob.send(&[frame(OUTSIDE, bob.port.mac, 1, 60)]);
+    world.run();
+    assert!(!world.device.borrow().interest.transmit);
 }
 
 #[test]
@@ -238,5 +243,48 @@ fn a_bank_that_goes_while_its_owner_attaches_costs_nobody_anything() {
         assert_eq!(kernel.slots_taken(DRIVER), slots, "{rounds} rounds");
         assert_eq!(kernel.banks[1].bought, driver_bank, "{rounds} rounds");
         assert_eq!(kernel.limbo_frames(), 0, "{rounds} rounds");
+    }
+}
+
+#[test]
+fn transmit_pages_that_go_while_their_owner_attaches_are_noticed() {
+    for rounds in 0..20 {
+        let world = World::new();
+        let port = world.port(crate::support::settings(1));
+        let alice = world.client(port, 1000);
+        // Another bank pays for receiving.
+        let other = world.kernel.borrow_mut().sub_bank(0, 500, false).unwrap();
+        let payer = alice.program.take_slot().unwrap();
+        let capability = crate::support::kernel::Capability {
+            what: crate::support::kernel::What::Bank {
+                bank: other,
+                rights: 0xff,
+            },
+            rights: abi::cap::Rights::all(),
+        };
+        world.kernel.borrow_mut().put(alice.pid, payer, capability);
+        let message = sys::Message::new(&[dev::port::on_port::ATTACH, 8, 16]).with_caps(&[
+            payer,
+            alice.segment.table().address(),
+            alice.notify,
+        ]);
+        let caller = alice
+            .program
+            .sys
+            .begin(alice.capability.address(), &message);
+        world.driver.borrow_mut().poll();
+        for _ in 0..rounds {
+            world.driver.borrow_mut().round();
+        }
+        world.destroy(alice.bank);
+        world.run();
+        assert!(alice.program.sys.answer(caller).is_some());
+        assert_eq!(world.state(port).state, PortState::Idle, "{rounds} rounds");
+        assert_eq!(world.kernel.borrow().limbo_frames(), 0, "{rounds} rounds");
+        assert_eq!(
+            world.kernel.borrow().banks[other].bought,
+            0,
+            "{rounds} rounds"
+        );
     }
 }

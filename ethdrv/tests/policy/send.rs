@@ -359,12 +359,11 @@ fn pitfall_26_entries_are_released_when_the_frame_has_left_and_not_before() {
     world.device.borrow_mut().prompt = true;
     alice.send(&[]);
     world.run();
-    assert!(
-        !world.device.borrow().interest.transmit,
-        "nobody waits any more"
-    );
-    let left = world.device.borrow().wire.len();
-    assert_eq!(left, 16);
+    assert_eq!(world.wire().len(), 16);
+    world.device.borrow_mut().prompt = false;
+    alice.send(&[frame(OUTSIDE, alice.port.mac, 0, 60)]);
+    world.run();
+    assert!(!world.device.borrow().interest.transmit);
 }
 
 #[test]
@@ -419,6 +418,15 @@ fn more_frames_than_the_device_takes_wait_for_it() {
 
 /// Two ports that always have frames to send: how many bytes each got of what left first.
 fn shares(shares: [u16; 2], lengths: [usize; 2], frames: usize) -> [usize; 2] {
+    shares_after(shares, lengths, frames, |_, _| ())
+}
+
+fn shares_after(
+    shares: [u16; 2],
+    lengths: [usize; 2],
+    frames: usize,
+    before: impl FnOnce(&World, &mut Client),
+) -> [usize; 2] {
     let world = World::with_capacity(8);
     world.device.borrow_mut().prompt = false;
     let mut clients: Vec<Client> = (0..2)
@@ -435,6 +443,8 @@ fn shares(shares: [u16; 2], lengths: [usize; 2], frames: usize) -> [usize; 2] {
             client
         })
         .collect();
+    before(&world, &mut clients[0]);
+    world.wire();
     let mut bytes = [0; 2];
     let mut left = 0;
     while left < frames {
@@ -469,6 +479,39 @@ fn turns_are_fair_by_bytes() {
     let [a, b] = shares([3, 1], [1000, 1514], 3000);
     let ratio = a as f64 / b as f64;
     assert!((2.7..3.3).contains(&ratio), "{a} to {b}");
+}
+
+#[test]
+fn nobody_gains_by_attaching_again_in_the_midst_of_sending() {
+    let [a, b] = shares_after([1, 1], [1000, 1000], 3000, |world, alice| {
+        for slow in [true, false, true, false, true] {
+            let bytes_per_second = if slow { 1000 } else { 0 };
+            let rate = Rate {
+                bytes_per_second,
+                burst: 2000,
+                share: 1,
+            };
+            let port = alice.port.number;
+            world.admin.set_rate(&world.init.sys, port, rate).unwrap();
+            let frames: Vec<_> = (0..16).map(|n| frame(OUTSIDE, mac(1), n, 1000)).collect();
+            alice.send(&frames);
+            world.run();
+            world.device.borrow_mut().prompt = true;
+            world.device.borrow_mut().complete();
+            world.advance(1_000_000_000);
+            alice.attach().unwrap();
+            world.device.borrow_mut().prompt = false;
+        }
+        let port = alice.port.number;
+        let unlimited = Rate::default();
+        world
+            .admin
+            .set_rate(&world.init.sys, port, unlimited)
+            .unwrap();
+        world.advance(60_000_000_000);
+    });
+    let ratio = a as f64 / b as f64;
+    assert!((0.9..1.1).contains(&ratio), "{a} to {b}");
 }
 
 #[test]

@@ -90,6 +90,8 @@ pub struct Process {
     free_slots: Vec<CapAddr>,
     /// Slots that can still be taken.
     pub slots_left: usize,
+    /// Segments mapped.
+    pub mapped: usize,
 }
 
 pub type Action = Box<dyn FnOnce(&mut Kernel)>;

@@ -304,10 +304,13 @@ impl Program for FakeProgram {
             .get(self.sys.pid, segment.address())
             .ok_or(Error::VOID)?;
         match capability.what {
-            What::Object(oid) => Ok(FakePlace {
-                segment: oid,
-                rights: rights & capability.rights,
-            }),
+            What::Object(oid) => {
+                self.sys.kernel.borrow_mut().processes[self.sys.pid].mapped += 1;
+                Ok(FakePlace {
+                    segment: oid,
+                    rights: rights & capability.rights,
+                })
+            }
             _ => Err(Error::new(abi::error::EBADF)),
         }
     }
@@ -320,7 +323,9 @@ impl Program for FakeProgram {
         self.mem(place, true)
     }
 
-    fn unmap(&self, _: FakePlace) {}
+    fn unmap(&self, _: FakePlace) {
+        self.sys.kernel.borrow_mut().processes[self.sys.pid].mapped -= 1;
+    }
 
     fn take_slot(&self) -> Result<CapAddr, Error> {
         let slot = self.sys.kernel.borrow_mut().take_slot(self.sys.pid);
