@@ -22,6 +22,7 @@ impl<M: Machine> Kernel<'_, M> {
         process.access.set(access.bits());
         process.fault_address.set(address);
         process.fault_instruction.set(instruction);
+        process.fault_invocation.set(process.last_invocation());
         if process.is_armed() {
             process.in_fault.set(1);
             process.fault_preserved.set(process.preserved.get());

@@ -101,6 +101,8 @@ impl Answer {
     }
 }
 
+const _: () = assert!(Op::Call as u8 == 0 && Op::ReplyWait as u8 == 1);
+
 impl<M: Machine> Kernel<'_, M> {
     /// A system call of the current process, whose message registers are `registers`. On return
     /// these are the registers of the process to run, which is the answer; `None` for nobody.
@@ -108,23 +110,23 @@ impl<M: Machine> Kernel<'_, M> {
     pub fn system_call(&self, registers: &mut Registers) -> Option<&Process> {
         let current = self.current()?;
         let op = registers.rax as u8;
-        if op == Op::Call as u8 {
-            if let Some(slot) = self.near_slot(current, registers.rdi) {
-                if slot.get().is(Kind::Start) {
-                    if let Some(server) = self.fast_call(current, slot, registers) {
-                        return Some(server);
-                    }
-                } else if slot.get().is_storage() {
-                    return self.call_storage(current, slot, registers);
-                }
+        if op > Op::ReplyWait as u8 {
+            if op == Op::Null as u8 {
+                registers.rax = u64::from(OK);
+                return Some(current);
             }
         } else if op == Op::ReplyWait as u8 {
             if let Some(client) = self.fast_reply(current, registers) {
                 return Some(client);
             }
-        } else if op == Op::Null as u8 {
-            registers.rax = u64::from(OK);
-            return Some(current);
+        } else if let Some(slot) = self.near_slot(current, registers.rdi) {
+            if slot.get().is(Kind::Start) {
+                if let Some(server) = self.fast_call(current, slot, registers) {
+                    return Some(server);
+                }
+            } else if slot.get().is_storage() {
+                return self.call_storage(current, slot, registers);
+            }
         }
         self.slow_call(current, registers)
     }
@@ -312,6 +314,8 @@ impl<M: Machine> Kernel<'_, M> {
             current.message.set(*registers);
             current.fault_instruction.set(current.preserved.get().rip);
             current.fault_address.set(0);
+            // What it invoked before is overwritten by the giving up itself.
+            current.fault_invocation.set(0);
         }
         self.suspend(current, cause);
     }

@@ -158,6 +158,8 @@ pub struct Process {
     pub fault_address: Cell<u64>,
     /// Instruction pointer of the last fault.
     pub fault_instruction: Cell<u64>,
+    /// Last invocation before the fault, packed as `INFO` tells it.
+    pub fault_invocation: Cell<u64>,
     /// Registers at the fault, while in the fault entry.
     pub fault_preserved: Cell<Preserved>,
     /// Message registers at the fault.
@@ -205,6 +207,11 @@ impl Process {
     /// Its name, for people.
     pub fn name(&self) -> Name {
         Name(self.name.get())
+    }
+
+    /// Its last invocation: capability address, and first word from bit 32.
+    pub(crate) fn last_invocation(&self) -> u64 {
+        self.last_capability.get() & 0xffff | self.last_method.get() << 32
     }
 
     /// Whether the fault entry may be used now.
@@ -443,7 +450,10 @@ impl<M: Machine> Kernel<'_, M> {
             u64::from(process.cause.get()) | u64::from(process.access.get()) << 8,
             process.fault_address.get(),
             process.fault_instruction.get(),
-            process.last_capability.get() & 0xffff | process.last_method.get() << 32,
+            match process.cause.get() {
+                0 => process.last_invocation(),
+                _ => process.fault_invocation.get(),
+            },
         ]
     }
 

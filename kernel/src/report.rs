@@ -125,8 +125,8 @@ impl<M: Machine> Kernel<'_, M> {
             Cause::from_u8(process.cause.get()).name(),
             process.fault_address.get(),
             preserved.rip,
-            process.last_capability.get() & 0xffff,
-            process.last_method.get(),
+            process.fault_invocation.get() & 0xffff,
+            process.fault_invocation.get() >> 32,
         ));
         self.backtrace(process, preserved.rip, preserved.rbp);
     }

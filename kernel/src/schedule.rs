@@ -260,6 +260,8 @@ impl<M: Machine> Kernel<'_, M> {
     fn load_space_of(&self, process: &Process) {
         let space = process.space.get();
         if space != self.cpu.space.get() {
+            let switches = &process.switches;
+            switches.set(switches.get().wrapping_add(1));
             self.cpu.space.set(space);
             self.machine.load_space(space);
         }

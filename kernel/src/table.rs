@@ -161,10 +161,15 @@ impl<M: Machine> Kernel<'_, M> {
                     .and_then(|n| index.checked_add(n))
                     .filter(|end| *end <= limit);
                 let end = end.ok_or(INVALID)?;
-                let used = (index..end)
-                    .filter(|n| self.clear_entry(table.oid(), row, *n))
-                    .count();
-                Ok(Answer::word(used as u64))
+                let mut used = 0;
+                let mut next = index;
+                loop {
+                    used += u64::from(self.clear_at(table.oid(), row, level, next));
+                    next += 1;
+                    if next >= end {
+                        return Ok(Answer::word(used));
+                    }
+                }
             }
             method::PROTECT => {
                 let entry = Entry(entries.get(index));
