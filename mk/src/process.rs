@@ -206,7 +206,7 @@ fn wait_for(child: &mut Child, limit: Option<Duration>) -> Result<Option<ExitSta
 
 /// Makes the kernel kill QEMU when the thread that started it ends without having done so: a test
 /// run that is itself killed leaves no machines behind.
-fn die_with_parent(command: &mut Command) {
+pub(crate) fn die_with_parent(command: &mut Command) {
     // SAFETY:
     // - the closure runs between fork and exec, where only async-signal-safe calls are allowed;
     // - it makes one system call (prctl) and allocates nothing.

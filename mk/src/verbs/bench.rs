@@ -16,7 +16,7 @@ use crate::progress::Step;
 
 /// The guest programs that measure: each is booted by itself, in init's place (`init=NAME` on the
 /// kernel's command line).
-const PROGRAMS: &[&str] = &["bench"];
+const PROGRAMS: &[&str] = &["bench", "echo"];
 
 /// The reviewed figures.
 const REVIEWED: &str = "tests/bench/figures.txt";

@@ -2,14 +2,17 @@
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context, Result, bail};
+use object::{Object, ObjectSymbol};
 
 use super::run::ready;
 use crate::cli::GdbOptions;
 use crate::launch::Console;
 use crate::machine::path_text;
+use crate::process::die_with_parent;
 
 pub(super) fn gdb(options: &GdbOptions) -> Result<ExitCode> {
     let port = options.gdb_port;
@@ -20,14 +23,18 @@ pub(super) fn gdb(options: &GdbOptions) -> Result<ExitCode> {
     let artifacts = &ready.prepared.artifacts;
     let kernel = artifacts.kernel()?.symbols.clone();
     let mut commands = vec![
+        // Loading symbols would ask.
+        "set confirm off".to_string(),
         format!("target remote 127.0.0.1:{port}"),
-        // The guest's own breakpoint instructions are rare; hardware ones survive page tables
-        // that are not there yet.
-        "hbreak kernel_main".to_string(),
     ];
+    if let Some(address) = entry(&kernel) {
+        // By address: gdb knows the function only by its mangled name. In hardware: the page tables
+        // that a written breakpoint needs are not there yet.
+        commands.push(format!("thbreak *{address:#x}"));
+    }
     if let Some(name) = &options.program {
         let program = path_text(&artifacts.program(name)?.symbols)?;
-        commands.insert(1, format!("add-symbol-file {program}"));
+        commands.insert(2, format!("add-symbol-file {program}"));
     }
     let log = ready.prepared.checkout.output()?.join("gdb-console.log");
     ready.launch.extra.extend([
@@ -39,11 +46,12 @@ pub(super) fn gdb(options: &GdbOptions) -> Result<ExitCode> {
         std::fs::File::create(&log).with_context(|| format!("can't write {}", log.display()))?;
     println!("The guest's console goes to {}", log.display());
 
-    let mut arguments = vec![path_text(&kernel)?];
+    let mut arguments = vec!["-q".to_string(), path_text(&kernel)?];
     for command in &commands {
         arguments.extend(["-ex".to_string(), command.clone()]);
     }
-    println!("gdb {}\n", shell_words::join(&arguments));
+    println!("gdb {}", shell_words::join(&arguments));
+    println!("`continue` goes to the kernel's first Rust function.\n");
 
     let mut qemu = Command::new(&ready.launch.qemu);
     qemu.args(ready.launch.arguments()?)
@@ -56,6 +64,7 @@ pub(super) fn gdb(options: &GdbOptions) -> Result<ExitCode> {
         return Err(qemu.exec()).context("QEMU can't be run");
     }
     // A group of its own: Ctrl-C is gdb's, to stop the guest.
+    die_with_parent(&mut qemu);
     let mut qemu = qemu.process_group(0).spawn().context("QEMU can't be run")?;
     let status = Command::new("gdb").args(&arguments).status();
     let _ = qemu.kill();
@@ -65,4 +74,16 @@ pub(super) fn gdb(options: &GdbOptions) -> Result<ExitCode> {
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// Where the kernel's first function in Rust is.
+fn entry(kernel: &Path) -> Option<u64> {
+    let bytes = std::fs::read(kernel).ok()?;
+    let file = object::File::parse(&bytes[..]).ok()?;
+    let start = file.symbols().find(|symbol| {
+        symbol
+            .name()
+            .is_ok_and(|name| name.starts_with("_ZN6kernel5start17h"))
+    });
+    Some(start?.address())
 }
