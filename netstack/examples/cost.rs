@@ -74,7 +74,12 @@ fn packet(protocol: u8, checksum_at: usize, mut payload: Vec<u8>) -> Vec<u8> {
     header[10..12].copy_from_slice(&checksum);
     let mut sum = Sum::of(&payload);
     if protocol != 1 {
-        let pseudo = Sum::pseudo(IpAddr::from(from), IpAddr::from(to), protocol, payload.len());
+        let pseudo = Sum::pseudo(
+            IpAddr::from(from),
+            IpAddr::from(to),
+            protocol,
+            payload.len(),
+        );
         sum = sum.and(pseudo);
     }
     payload[checksum_at..checksum_at + 2].copy_from_slice(&sum.checksum());

@@ -153,7 +153,7 @@ impl Default for Limits {
             service_connections: 8,
             // One more than fits without window scaling, on purpose: then it is negotiated.
             receive_buffer: 128 * 1024,
-            send_buffer: 128 * 1024,
+            send_buffer: 64 * 1024,
             memory: 4 << 20,
             head_seconds: 10,
             idle_seconds: 60,

@@ -5,10 +5,11 @@ use core::net::IpAddr;
 use smoltcp::wire::{IPV4_MIN_MTU, IPV6_MIN_MTU};
 
 use crate::counters::Drop;
+use crate::header::{Check, Header};
 use crate::link::Link;
 use crate::mld;
 use crate::ndp;
-use crate::node::{Check, HOP_LIMIT, Header, Node};
+use crate::node::{HOP_LIMIT, Node};
 use crate::packet::{Cast, IPV4, IPV6, Packet, protocol};
 use crate::slaac;
 

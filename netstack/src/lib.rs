@@ -10,7 +10,7 @@
 //! - [`packet`], [`extension`], [`fragment`]: a received frame is copied once, summed on the way
 //!   ([`checksum`]), and taken apart;
 //! - [`node`]: the host on its link: addresses ([`address`]), neighbours ([`neighbor`], [`arp`],
-//!   [`ndp`]), routers ([`slaac`]), groups ([`mld`]), and how packets leave;
+//!   [`ndp`]), routers ([`slaac`]), groups ([`mld`]), and how packets leave ([`header`]);
 //! - [`stack`]: the demultiplexer, and everybody's time;
 //! - [`icmp`], [`udp`]: answered on the spot;
 //! - [`tcp`]: smoltcp's TCP, one socket set a connection, found by its flow;
@@ -28,6 +28,7 @@ extern crate alloc;
 
 pub mod address;
 pub mod arp;
+pub mod bucket;
 pub mod checksum;
 pub mod config;
 pub mod counters;
@@ -36,6 +37,7 @@ pub mod extension;
 pub mod facts;
 pub mod fragment;
 pub mod hash;
+pub mod header;
 pub mod icmp;
 pub mod link;
 pub mod mld;

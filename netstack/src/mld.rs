@@ -6,8 +6,9 @@ use alloc::vec::Vec;
 use smoltcp::time::{Duration, Instant};
 
 use crate::address::{MAX_IPV6, solicited_node};
+use crate::header::{Check, Header};
 use crate::link::Link;
-use crate::node::{Check, Header, Node};
+use crate::node::Node;
 use crate::packet::{Packet, field16, protocol};
 
 /// ICMPv6 type of a question which groups are listened to.

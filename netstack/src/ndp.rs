@@ -9,8 +9,9 @@ use smoltcp::wire::{NdiscOption, NdiscOptionType};
 
 use crate::address::{ALL_NODES, Stage, solicited_node};
 use crate::counters::Drop;
+use crate::header::{Check, Header};
 use crate::link::Link;
-use crate::node::{Check, Header, Node};
+use crate::node::Node;
 use crate::packet::{Mac, Packet, field, protocol};
 use crate::text::ShowMac;
 

@@ -11,25 +11,18 @@ use core::net::IpAddr;
 use smoltcp::time::{Duration, Instant};
 
 use crate::address::{Addresses, group_mac};
-use crate::checksum::Sum;
+use crate::bucket::Bucket;
 use crate::counters::Counters;
 use crate::hash::Seed;
+use crate::header::{Check, Header, finish_payload, seal, start, write_header};
 use crate::link::Link;
 use crate::mld::Reports;
 use crate::neighbor::{Answer, Neighbors, Question};
-use crate::packet::{
-    BROADCAST, ETHERNET, IPV4, IPV6, Mac, TYPE_IPV4, TYPE_IPV6, field, field16, protocol,
-};
+use crate::packet::{BROADCAST, ETHERNET, Mac, TYPE_IPV4, TYPE_IPV6};
 use crate::slaac::Discovery;
 
 /// Hop limit of what we send to beyond the link.
 pub const HOP_LIMIT: u8 = 64;
-/// Answers that come out of nothing that the peer established (errors, resets, replies to groups) a
-/// second, so that nobody can use us to bury somebody.
-const ANSWERS_PER_SECOND: u32 = 200;
-/// How many of them at once.
-const ANSWERS_AT_ONCE: u32 = 100;
-
 /// The host's state that all protocols share.
 pub struct Node<L> {
     /// The port.
@@ -62,30 +55,6 @@ pub struct Node<L> {
     identification: u32,
     /// Where packets are written for which there is no room.
     nowhere: Vec<u8>,
-}
-
-/// Whose work it is to sum what is sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Check {
-    /// The checksum is there already.
-    Done,
-    /// It goes to this place of the payload, and covers a pseudo-header.
-    Pseudo(usize),
-    /// It goes to this place of the payload, and covers only that.
-    Plain(usize),
-}
-
-/// What the caller of [`Node::send`] says of a packet.
-#[derive(Clone, Copy, Debug)]
-pub struct Header {
-    /// From.
-    pub source: IpAddr,
-    /// To.
-    pub destination: IpAddr,
-    /// What the payload is.
-    pub protocol: u8,
-    /// Hops it may take.
-    pub hop_limit: u8,
 }
 
 /// Where a packet goes.
@@ -347,152 +316,5 @@ impl<L: Link> Node<L> {
                 None => break,
             }
         }
-    }
-}
-
-fn start(header: &Header) -> usize {
-    match header.destination {
-        IpAddr::V4(_) => IPV4,
-        IpAddr::V6(_) => IPV6,
-    }
-}
-
-/// Writes an IP header; `fragment` are IPv4's identification, flags and offset.
-fn write_header(packet: &mut [u8], header: &Header, length: usize, fragment: [u8; 4]) {
-    match (header.source, header.destination) {
-        (IpAddr::V4(source), IpAddr::V4(destination)) => {
-            let [high, low] = ((IPV4 + length) as u16).to_be_bytes();
-            let [a, b, c, d] = fragment;
-            let into = &mut packet[..IPV4];
-            into[..10].copy_from_slice(&[
-                0x45,
-                0,
-                high,
-                low,
-                a,
-                b,
-                c,
-                d,
-                header.hop_limit,
-                header.protocol,
-            ]);
-            into[10..12].copy_from_slice(&[0, 0]);
-            into[12..16].copy_from_slice(&source.octets());
-            into[16..20].copy_from_slice(&destination.octets());
-            let checksum = Sum::of(into).checksum();
-            into[10..12].copy_from_slice(&checksum);
-        }
-        (IpAddr::V6(source), IpAddr::V6(destination)) => {
-            let [high, low] = (length as u16).to_be_bytes();
-            let into = &mut packet[..IPV6];
-            into[..8].copy_from_slice(&[
-                0x60,
-                0,
-                0,
-                0,
-                high,
-                low,
-                header.protocol,
-                header.hop_limit,
-            ]);
-            into[8..24].copy_from_slice(&source.octets());
-            into[24..40].copy_from_slice(&destination.octets());
-        }
-        // Callers answer a packet or choose a source by the destination; a packet without version
-        // would be dropped by any receiver.
-        _ => packet[..IPV4].fill(0),
-    }
-}
-
-fn finish_payload(payload: &mut [u8], header: &Header, check: Check) {
-    let (at, pseudo) = match check {
-        Check::Done => return,
-        Check::Plain(at) => (at, Sum::ZERO),
-        Check::Pseudo(at) => (
-            at,
-            Sum::pseudo(
-                header.source,
-                header.destination,
-                header.protocol,
-                payload.len(),
-            ),
-        ),
-    };
-    payload[at..at + 2].copy_from_slice(&[0, 0]);
-    let checksum = pseudo.and(Sum::of(payload)).checksum_never_zero();
-    payload[at..at + 2].copy_from_slice(&checksum);
-}
-
-/// Fills the checksums of a TCP segment in its packet; answers where it goes.
-fn seal(packet: &mut [u8]) -> Option<IpAddr> {
-    let (source, destination, start) = match packet.first()? >> 4 {
-        4 if packet.len() >= IPV4 => {
-            let start = usize::from(packet[0] & 0xf) * 4;
-            packet[10..12].copy_from_slice(&[0, 0]);
-            let checksum = Sum::of(packet.get(..start)?).checksum();
-            packet[10..12].copy_from_slice(&checksum);
-            let addresses = (field::<4>(packet, 12), field::<4>(packet, 16));
-            (IpAddr::from(addresses.0), IpAddr::from(addresses.1), start)
-        }
-        6 if packet.len() >= IPV6 => {
-            let addresses = (field::<16>(packet, 8), field::<16>(packet, 24));
-            (IpAddr::from(addresses.0), IpAddr::from(addresses.1), IPV6)
-        }
-        _ => return None,
-    };
-    let segment = packet.get_mut(start..).filter(|s| s.len() >= 20)?;
-    segment[16..18].copy_from_slice(&[0, 0]);
-    let checksum = Sum::pseudo(source, destination, protocol::TCP, segment.len())
-        .and(Sum::of(segment))
-        .checksum();
-    segment[16..18].copy_from_slice(&checksum);
-    debug_assert_eq!(field16(segment, 16), u16::from_be_bytes(checksum).into());
-    Some(destination)
-}
-
-/// A token bucket.
-#[derive(Debug)]
-struct Bucket {
-    tokens: u32,
-    filled: Instant,
-}
-
-impl Bucket {
-    fn new(now: Instant) -> Bucket {
-        Bucket {
-            tokens: ANSWERS_AT_ONCE,
-            filled: now,
-        }
-    }
-
-    fn take(&mut self, now: Instant) -> bool {
-        let since = (now.total_micros() - self.filled.total_micros()).max(0) as u64;
-        let new = since.saturating_mul(ANSWERS_PER_SECOND.into()) / 1_000_000;
-        if new > 0 {
-            self.filled = now;
-            self.tokens = ANSWERS_AT_ONCE.min(self.tokens.saturating_add(new.min(1000) as u32));
-        }
-        match self.tokens.checked_sub(1) {
-            Some(left) => {
-                self.tokens = left;
-                true
-            }
-            None => false,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn buckets_fill_with_time() {
-        let mut bucket = Bucket::new(Instant::ZERO);
-        let burst = (0..1000).filter(|_| bucket.take(Instant::ZERO)).count();
-        assert_eq!(burst, ANSWERS_AT_ONCE as usize);
-        let later = Instant::from_millis(100);
-        let more = (0..1000).filter(|_| bucket.take(later)).count();
-        assert_eq!(more, ANSWERS_PER_SECOND as usize / 10);
     }
 }

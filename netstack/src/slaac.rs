@@ -17,9 +17,10 @@ use crate::address::{
 };
 use crate::config;
 use crate::counters::Drop;
+use crate::header::{Check, Header};
 use crate::link::Link;
 use crate::ndp::{HOP_LIMIT, Options, station};
-use crate::node::{Check, Header, Node};
+use crate::node::Node;
 use crate::packet::{Packet, field, protocol};
 
 /// ICMPv6 type of a router solicitation.

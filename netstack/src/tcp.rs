@@ -8,11 +8,13 @@
 //! listen for it at that moment, within the service's limits and the memory set aside. Sockets and
 //! their buffers are used again.
 
+pub mod backlog;
 pub mod flow;
 pub mod port;
 pub mod timers;
 
 mod connection;
+mod places;
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -32,8 +34,10 @@ use crate::node::Node;
 use crate::packet::{Cast, Packet, field, field16};
 use crate::report::Report;
 use crate::service::{Kind, Next, Visit};
+use backlog::Backlog;
 use connection::Connection;
 use flow::{Flow, Flows};
+use places::Refusal;
 use port::Port;
 use timers::Timers;
 
@@ -41,24 +45,11 @@ use timers::Timers;
 const QUANTUM: usize = 32;
 /// Bytes that go from a receive buffer to a send buffer at once.
 const SCRATCH: usize = 8 * 1024;
-/// A connection younger than this, or idle for less, doesn't give way to a new one.
-const GRACE: Duration = Duration::from_secs(1);
-/// Looking for one that gives way goes through them all; how often, when there is none.
-const SEARCH_INTERVAL: Duration = Duration::from_millis(20);
 
 const FIN: u8 = 1;
 const SYN: u8 = 2;
 const RST: u8 = 4;
 const ACK: u8 = 16;
-
-/// Why a connection wasn't accepted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Refusal {
-    /// As many as are allowed are there, and busy. The peer will try again.
-    Full,
-    /// There is no memory for one more.
-    NoMemory,
-}
 
 /// All connections.
 pub struct Tcp {
@@ -83,6 +74,9 @@ pub struct Tcp {
     scratch: Vec<u8>,
     /// No search for a connection that gives way before this.
     search: Instant,
+    backlog: Backlog,
+    /// Whether a place may have come free for somebody in the backlog.
+    admit: bool,
     /// Whether somebody would have sent, but there was no room.
     pub blocked: bool,
     /// A set with nothing in it, for segments that belong nowhere.
@@ -122,6 +116,8 @@ impl Tcp {
             memory: 0,
             scratch: alloc::vec![0; SCRATCH],
             search: node.now,
+            backlog: Backlog::empty(),
+            admit: false,
             blocked: false,
             nobody: SocketSet::new(Vec::new()),
         }
@@ -192,27 +188,44 @@ impl Tcp {
         let Some(kind) = kind.filter(|_| flags == SYN && flow.remote_port != 0) else {
             return self.reset(node, flags, whole, Drop::NoService);
         };
-        match self.accept(node, kind, number(segment)) {
-            Ok(n) => {
-                self.flows.insert(n, flow);
-                node.counters.accepted += 1;
-                self.feed(node, n, segment, whole)?;
-                if self.connections[usize::from(n)].socket().is_listening() {
-                    // smoltcp didn't like it.
-                    self.release(n);
-                    return Err(Drop::Malformed);
+        match self.open(node, kind, flow, segment, whole) {
+            Ok(()) => Ok(()),
+            Err(Refusal::Malformed) => Err(Drop::Malformed),
+            Err(Refusal::Full) => {
+                let now = node.now;
+                if self.backlog.keep(kind, flow, packet, whole, now) {
+                    return Ok(());
                 }
-                Ok(())
-            }
-            Err(refusal) => {
                 node.counters.refused += 1;
-                debug!("{}:{} refused: {refusal:?}", flow.remote, flow.remote_port);
-                match refusal {
-                    Refusal::Full => Err(Drop::NoRoom),
-                    Refusal::NoMemory => self.reset(node, flags, whole, Drop::NoRoom),
-                }
+                Err(Drop::NoRoom)
+            }
+            Err(Refusal::NoMemory) => {
+                node.counters.refused += 1;
+                debug!("{}:{} refused: no memory", flow.remote, flow.remote_port);
+                self.reset(node, flags, whole, Drop::NoRoom)
             }
         }
+    }
+
+    /// Opens a connection for the segment that asks for it.
+    fn open<L: Link>(
+        &mut self,
+        node: &mut Node<L>,
+        kind: Kind,
+        flow: Flow,
+        segment: &[u8],
+        whole: &[u8],
+    ) -> Result<(), Refusal> {
+        let n = self.accept(node, kind, number(segment))?;
+        self.flows.insert(n, flow);
+        let fed = self.feed(node, n, segment, whole);
+        if fed.is_err() || self.connections[usize::from(n)].socket().is_listening() {
+            // smoltcp didn't like it.
+            self.release(n);
+            return Err(Refusal::Malformed);
+        }
+        node.counters.accepted += 1;
+        Ok(())
     }
 
     /// Answers a segment that belongs nowhere.
@@ -289,123 +302,6 @@ impl Tcp {
         }
     }
 
-    /// A connection that listens.
-    fn accept<L: Link>(
-        &mut self,
-        node: &mut Node<L>,
-        kind: Kind,
-        number: u32,
-    ) -> Result<u16, Refusal> {
-        let n = self.obtain(node, kind)?;
-        // smoltcp's sequence numbers come out of a generator that one can compute backwards; with a
-        // seed of its own for each connection there is nothing to compute.
-        self.interface = interface(node);
-        self.generation = node.addresses.generation;
-        let connection = &mut self.connections[usize::from(n)];
-        connection.begin(node.now, &self.limits, number);
-        self.live[kind as usize] += 1;
-        Ok(n)
-    }
-
-    /// A connection that nobody uses, with buffers.
-    fn obtain<L: Link>(&mut self, node: &mut Node<L>, kind: Kind) -> Result<u16, Refusal> {
-        if self.live[kind as usize] >= self.most[kind as usize] {
-            self.make_way(node, kind).ok_or(Refusal::Full)?;
-        }
-        if let Some(n) = self.free[kind as usize].pop() {
-            return Ok(n);
-        }
-        let size = Connection::size(kind, &self.limits);
-        while self.memory + size > self.limits.memory as usize {
-            // Buffers that another service doesn't use now, or else a connection that can go.
-            if !self.hollow_one() {
-                self.make_way(node, kind).ok_or(Refusal::NoMemory)?;
-                return self.free[kind as usize].pop().ok_or(Refusal::NoMemory);
-            }
-        }
-        let connection = Connection::new(kind, &self.limits).ok_or(Refusal::NoMemory)?;
-        self.memory += size;
-        match self.hollow.pop() {
-            Some(n) => {
-                let place = &mut self.connections[usize::from(n)];
-                // It may still stand in the queue.
-                let queued = place.queued;
-                *place = connection;
-                place.queued = queued;
-                Ok(n)
-            }
-            None => {
-                self.connections.push(connection);
-                Ok((self.connections.len() - 1) as u16)
-            }
-        }
-    }
-
-    /// Gives up the buffers of a connection that nobody uses; whether there was one.
-    fn hollow_one(&mut self) -> bool {
-        let Some(n) = self.free.iter_mut().find_map(Vec::pop) else {
-            return false;
-        };
-        let connection = &mut self.connections[usize::from(n)];
-        connection.hollow();
-        self.memory -= Connection::size(connection.kind, &self.limits);
-        self.hollow.push(n);
-        true
-    }
-
-    /// Drops the connection that should give way to a new one of its kind, if there is one, and tells
-    /// its peer.
-    fn make_way<L: Link>(&mut self, node: &mut Node<L>, kind: Kind) -> Option<()> {
-        let victim = self.find_victim(kind, node.now)?;
-        let connection = &mut self.connections[usize::from(victim)];
-        if connection.socket().is_active() {
-            connection.socket_mut().abort();
-            let now = node.now;
-            let mut port = Port { packet: None, node };
-            self.interface
-                .poll_egress(now, &mut port, &mut connection.sockets);
-        }
-        self.release(victim);
-        Some(())
-    }
-
-    /// The connection that should give way to a new one of its kind: one that is over, then one that
-    /// never came about, then one that waits for nothing in particular; the longest first.
-    fn find_victim(&mut self, kind: Kind, now: Instant) -> Option<u16> {
-        if now < self.search {
-            return None;
-        }
-        let candidates = self
-            .connections
-            .iter()
-            .enumerate()
-            .filter_map(|(n, other)| {
-                let rank = (other.live && other.kind == kind)
-                    .then(|| other.expendable(now, GRACE))
-                    .flatten()?;
-                Some((rank, n as u16))
-            });
-        let victim = candidates.max().map(|(_, n)| n);
-        if victim.is_none() {
-            self.search = now + SEARCH_INTERVAL;
-        }
-        victim
-    }
-
-    /// A connection is over: others may use it.
-    fn release(&mut self, n: u16) {
-        let connection = &mut self.connections[usize::from(n)];
-        if !connection.live {
-            return;
-        }
-        connection.end();
-        let kind = connection.kind as usize;
-        self.flows.remove(n);
-        self.timers.set(n, None);
-        self.live[kind] -= 1;
-        self.free[kind].push(n);
-    }
-
     /// Lets connections work whose time has come or for which segments came, as long as there is room.
     /// Each of them at most once.
     pub fn run<L: Link>(&mut self, node: &mut Node<L>, outside: &Outside) {
@@ -426,6 +322,9 @@ impl Tcp {
             if self.connections[usize::from(n)].live {
                 self.look(node, outside, n);
             }
+        }
+        if self.admit && !self.backlog.is_empty() {
+            self.admit(node);
         }
     }
 
@@ -468,6 +367,7 @@ impl Tcp {
         }
         let more = self.egress(node, n);
         let connection = &mut self.connections[usize::from(n)];
+        self.admit |= connection.is_past();
         if connection.is_over() {
             trace!("connection {n} is over");
             self.release(n);

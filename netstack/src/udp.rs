@@ -9,9 +9,10 @@ use core::net::IpAddr;
 use crate::checksum::Sum;
 use crate::config::Services;
 use crate::counters::Drop;
+use crate::header::{Check, Header};
 use crate::icmp::Complaint;
 use crate::link::Link;
-use crate::node::{Check, HOP_LIMIT, Header, Node};
+use crate::node::{HOP_LIMIT, Node};
 use crate::packet::{Cast, Packet, field, field16};
 use crate::service::chargen;
 

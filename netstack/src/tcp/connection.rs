@@ -166,6 +166,14 @@ impl Connection {
         }
     }
 
+    /// Whether both sides are through with it.
+    pub fn is_past(&self) -> bool {
+        matches!(
+            self.socket().state(),
+            State::TimeWait | State::Closed | State::Listen
+        )
+    }
+
     /// Lets the service do what it can.
     pub fn run(&mut self, visit: &mut Visit) -> Next {
         let Connection {
@@ -220,7 +228,7 @@ impl Connection {
             Duration::from_micros(micros as u64)
         };
         let class = match self.socket().state() {
-            State::TimeWait | State::Closed | State::Listen => (3, since(self.moved)),
+            _ if self.is_past() => (3, since(self.moved)),
             State::SynReceived => (2, since(self.opened)),
             _ => {
                 let socket = self.socket();
