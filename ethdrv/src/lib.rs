@@ -12,7 +12,7 @@
 //! | file | what |
 //! | --- | --- |
 //! | [`driver`] | parts, rounds, loop |
-//! | [`serve`](mod@crate::driver), `attach`, `close` | messages; sessions begin and end, a piece at a time |
+//! | `serve`, `administer`, `attach`, `close` | messages; sessions begin and end, a piece at a time |
 //! | [`port`], [`session`], [`pages`] | what a user was granted, and what came of it |
 //! | `receive`, [`strategy`], [`multicast`], [`demux`] | from the device to sessions |
 //! | `transmit`, `outlet`, [`check`], [`bound`], [`schedule`], [`bucket`], [`flight`] | from sessions to the device |
@@ -26,6 +26,7 @@
 
 extern crate alloc;
 
+mod administer;
 mod attach;
 pub mod bound;
 pub mod bucket;

@@ -65,9 +65,10 @@ pub mod process {
     pub const MAKE_NOTIFY: u64 = 5;
     /// `w1` instruction pointer (0: none), `w2` stack pointer. Needs `MANAGE`.
     pub const SET_FAULT_ENTRY: u64 = 6;
-    /// → `w0` [state](state) (bits 0 to 7) and priority (bits 8 to 15), `w1` cycles, `w2` fault cause
-    /// and access, `w3` fault address, `w4` fault instruction pointer, `w5` last invocation
-    /// (capability address in bits 0 to 15, first word in bits 32 to 63).
+    /// → `w0` [state](state) (bits 0 to 7), priority (bits 8 to 15) and how often a CPU switched to its
+    /// address space (bits 16 to 63), `w1` cycles, `w2` fault cause and access, `w3` fault address,
+    /// `w4` fault instruction pointer, `w5` last invocation (capability address in bits 0 to 15, first
+    /// word in bits 32 to 63).
     /// Needs `INSPECT`.
     pub const INFO: u64 = 7;
     /// `w1` group: 0 → rip rsp rbp rflags rax rbx, 1 → rcx rdx rsi rdi r8 r9, 2 → r10 r11 r12 r13 r14

@@ -4,6 +4,7 @@
 //! | --- | --- | --- |
 //! | `hello` | the tutorial's program | a bank, the log |
 //! | `bench` | prints the kernel's figures | the reset and `DeviceDma` capabilities; a bank of 1,200 objects |
+//! | `echo` | prints what an echo through driver and stack costs, over the simulated wire | init's place; `bin/ethdrv` and `bin/netstack` in the archive |
 //! | `invoker` | makes every wrong invocation and compares the errors with `abi::method` | init's place: all of its authorities, and control of the log; a bank of 300 |
 //! | `faulty` | lets children fault in every way; with an argument, faults itself in that way | the reset capability; a bank of 100 |
 //! | `runtime` | loses memory, heap and slots, and goes on | the reset capability; a bank of 300 |

@@ -13,6 +13,8 @@ pub struct ProcessInfo {
     pub state: u8,
     /// Priority.
     pub priority: u8,
+    /// How often a CPU switched to its address space from another.
+    pub switches: u64,
     /// Cycles of the time-stamp counter it ran.
     pub cycles: u64,
     /// Cause of its fault (low 8 bits) and access (next 8).
@@ -96,6 +98,7 @@ impl Cap<Process> {
         Ok(ProcessInfo {
             state: words[0] as u8,
             priority: (words[0] >> 8) as u8,
+            switches: words[0] >> 16,
             cycles: words[1],
             fault: words[2],
             fault_address: words[3],

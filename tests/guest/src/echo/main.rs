@@ -1,0 +1,181 @@
+//! Prints what an echo costs: a UDP datagram in, through driver and stack, and out again.
+//!
+//! The program is the *wire process* of [`ethdrv::wire`], and the host at its other end. It starts the
+//! ethernet driver on the simulated wire and one user's stack with the echo service, in init's place
+//! (`init=echo`), learns the stack's address by ARP, and sends it datagrams.
+//!
+//! `echo.udp64.1`: datagrams of 64 bytes (frames of 106), each sent when the last came back;
+//! `echo.udp64.32`: 32 on their way at any time; `echo.udp1400.32`: so with 1,400 bytes. A figure is the
+//! cycles that the kernel charged to driver and stack (`Process::INFO`), and all that nobody of the
+//! three was charged with (spacebank, idling), divided by the echoes. The kernel's own time is in it: it is
+//! charged to the process that entered the kernel. What the wire process itself takes is not: a
+//! network does not run on this CPU. `.driver`, `.stack` and `.rest` are the parts.
+//!
+//! `switches.echo64.*`: how often, an echo, the CPU switched to the address space of driver or stack.
+//!
+//! The wire process is less urgent than both, so it runs when they have nothing left to do: what is on
+//! its way arrives together. Every echo is compared byte for byte with what was sent.
+#![no_std]
+#![no_main]
+
+extern crate alloc;
+
+mod peer;
+mod system;
+mod wire;
+
+use core::fmt;
+
+use guest::report;
+use guest::say;
+use guest::statistics::Tenths;
+use rt::Kernel;
+use rt::clock::ticks;
+use sys::Cap;
+use sys::object::{Process, ProcessInfo};
+
+use peer::Peer;
+use system::System;
+use wire::WireProcess;
+
+rt::entry!(main);
+
+/// Echoes measured.
+const ECHOES: u64 = 4096;
+/// Echoes before that.
+const WARM_UP: u64 = 512;
+
+/// Why there are no figures.
+pub enum Failure {
+    /// The system could not be started.
+    Start(&'static str, guest::children::Failed),
+    /// The wire's rings.
+    Wire(ring::Error),
+    /// A window's memory.
+    Memory(sys::Fault),
+    /// What happened instead of an echo.
+    Peer(&'static str),
+    /// The kernel refused to count.
+    Count(sys::Error),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Start(what, error) => write!(f, "{what}: {error}"),
+            Failure::Wire(error) => write!(f, "the wire: {error}"),
+            Failure::Memory(fault) => write!(f, "a window: {fault}"),
+            Failure::Peer(what) => f.write_str(what),
+            Failure::Count(error) => write!(f, "reading a process's cycles: {error}"),
+        }
+    }
+}
+
+impl From<ring::Error> for Failure {
+    fn from(error: ring::Error) -> Failure {
+        Failure::Wire(error)
+    }
+}
+
+impl From<sys::Fault> for Failure {
+    fn from(fault: sys::Fault) -> Failure {
+        Failure::Memory(fault)
+    }
+}
+
+fn main() {
+    let code = match run() {
+        Ok(()) => 0,
+        Err(failure) => {
+            say!("echo: {failure}");
+            report::FAILED
+        }
+    };
+    report::stop(code)
+}
+
+fn run() -> Result<(), Failure> {
+    let (system, mut wire) = System::start()?;
+    let mut peer = Peer::new();
+    wire.resolve(&mut peer)?;
+    let runs = [
+        ("udp64.1", "echo64.1", 64, 1),
+        ("udp64.32", "echo64.32", 64, 32),
+        ("udp1400.32", "", 1400, 32),
+    ];
+    for (name, switches, payload, outstanding) in runs {
+        let spent = measure(&system, &mut wire, &mut peer, payload, outstanding)?;
+        let each = |total: u64| Tenths((total * 10 + ECHOES / 2) / ECHOES);
+        let all = spent.driver + spent.stack + spent.rest;
+        say!("figure echo.{name} {} instructions", each(all));
+        for (part, cycles) in [
+            ("driver", spent.driver),
+            ("stack", spent.stack),
+            ("rest", spent.rest),
+        ] {
+            say!(
+                "figure echo.{name}.{part} {} instructions ungated",
+                each(cycles)
+            );
+        }
+        if !switches.is_empty() {
+            // To a thousandth: at 32 outstanding they are a fraction.
+            let mills = (spent.switches * 1000 + ECHOES / 2) / ECHOES;
+            let (whole, rest) = (mills / 1000, mills % 1000);
+            say!("figure switches.{switches} {whole}.{rest:03} switches");
+        }
+    }
+    Ok(())
+}
+
+/// What echoes took.
+struct Spent {
+    driver: u64,
+    stack: u64,
+    rest: u64,
+    switches: u64,
+}
+
+/// What the kernel counted until now.
+struct Counted {
+    at: u64,
+    driver: ProcessInfo,
+    stack: ProcessInfo,
+    own: ProcessInfo,
+}
+
+impl Counted {
+    fn now(system: &System) -> Result<Counted, Failure> {
+        let info = |process: Cap<Process>| process.info(&Kernel).map_err(Failure::Count);
+        Ok(Counted {
+            driver: info(system.driver)?,
+            stack: info(system.stack)?,
+            // The last one, so that what it counts ends where the reading of the counter does.
+            own: info(guest::children::SELF)?,
+            at: ticks(),
+        })
+    }
+}
+
+fn measure(
+    system: &System,
+    wire: &mut WireProcess,
+    peer: &mut Peer,
+    payload: usize,
+    outstanding: u64,
+) -> Result<Spent, Failure> {
+    wire.echo(peer, payload, outstanding, WARM_UP)?;
+    let before = Counted::now(system)?;
+    wire.echo(peer, payload, outstanding, ECHOES)?;
+    let after = Counted::now(system)?;
+    let driver = after.driver.cycles - before.driver.cycles;
+    let stack = after.stack.cycles - before.stack.cycles;
+    let own = after.own.cycles - before.own.cycles;
+    Ok(Spent {
+        driver,
+        stack,
+        rest: (after.at - before.at).saturating_sub(driver + stack + own),
+        switches: after.driver.switches - before.driver.switches + after.stack.switches
+            - before.stack.switches,
+    })
+}

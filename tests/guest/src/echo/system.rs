@@ -1,0 +1,272 @@
+//! The system under the bench: driver on the simulated wire, one port, one stack.
+
+use alloc::vec;
+use alloc::vec::Vec;
+use core::net::Ipv4Addr;
+
+use abi::boot::slot;
+use abi::cap::{CapAddr, Kind, Rights};
+use abi::error::ENODEV;
+use dev::Mac;
+use dev::admin::Admin;
+use dev::badge::ADMIN_BADGE;
+use dev::port::Port;
+use dev::settings::{PortSettings, Rate, Strategy};
+use ethdrv::grant;
+use ethdrv::wire::{End, layout};
+use guest::children::{BANK, Failed, Nursery, SELF};
+use init::archive::Archive;
+use init::boot::Boot;
+use init::host::priority;
+use init::launch::OWN_BANK;
+use netstack::config::{Config, Ipv4, Ipv6, Services};
+use rt::child::{Child, Grant, Image, Program};
+use rt::{Kernel, shared, slots};
+use sys::bank::Bank;
+use sys::object::{Aperture, DeviceDma, Notify, Process, Table};
+use sys::{Cap, Error};
+
+use crate::Failure;
+use crate::wire::WireProcess;
+
+/// The stack's MAC address.
+pub const STACK_MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
+/// The stack's IPv4 address.
+pub const STACK_ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 21);
+
+/// The device's own MAC address, which nobody uses.
+const DEVICE_MAC: [u8; 6] = [2, 0, 0, 0, 0, 0xff];
+/// Limits of the banks of driver and stack: ample.
+const DRIVER_LIMIT: u64 = 4096;
+const STACK_LIMIT: u64 = 8192;
+/// Pages each way, as a user gets by default.
+const PORT_PAGES: u16 = 128;
+/// The stack is more urgent than the wire process, which runs as init does.
+const STACK_PRIORITY: u8 = priority::INIT + 4;
+/// The notification bit of the wire process's that the driver sets.
+const WIRE_BIT: u64 = 0;
+
+/// What runs.
+pub struct System {
+    /// The driver.
+    pub driver: Cap<Process>,
+    /// The stack.
+    pub stack: Cap<Process>,
+}
+
+/// Says in which step an error came.
+fn during<E: Into<Failed>>(what: &'static str) -> impl FnOnce(E) -> Failure {
+    move |error| Failure::Start(what, error.into())
+}
+
+/// An aperture and its window, bought from a bank.
+#[derive(Clone, Copy)]
+struct Own {
+    aperture: Cap<Aperture>,
+    window: Cap<Table>,
+}
+
+impl System {
+    /// Starts everything.
+    ///
+    /// # Errors
+    /// What could not be done.
+    pub fn start() -> Result<(System, WireProcess), Failure> {
+        let archive = archive()?;
+        let mut nursery = Nursery::new().map_err(during("preparing to start programs"))?;
+        let driver_bank = sub_bank(DRIVER_LIMIT).map_err(during("making the driver's bank"))?;
+        let stack_bank = sub_bank(STACK_LIMIT).map_err(during("making the stack's bank"))?;
+
+        let function = Cap::at(slots::take().map_err(during("taking a slot"))?);
+        let pool = own(driver_bank, function, true).map_err(during("making the driver's pool"))?;
+        let segment = |pages| shared::buy(BANK, pages).map_err(during("buying the wire's rings"));
+        let (theirs, ours) = (segment(layout::DRIVER_PAGES)?, segment(layout::WIRE_PAGES)?);
+        let end = End::begin(ours.place.mapping(), theirs.place.mapping())?;
+        let kick = slots::take().map_err(during("taking a slot"))?;
+        SELF.make_notify(&Kernel, WIRE_BIT, kick)
+            .map_err(during("making a notification"))?;
+
+        let driver = start_program(
+            &mut nursery,
+            Program {
+                arguments: &postcard(&grant::Arguments::Wire { mac: DEVICE_MAC })?,
+                priority: priority::DRIVER,
+                ..Program::new("ethdrv", &image(&archive, "bin/ethdrv")?, driver_bank)
+            },
+            &[
+                Grant::new(grant::VERIFIER, slot::INIT_VERIFIER),
+                Grant::new(grant::wire::APERTURE, pool.aperture.address()),
+                Grant::new(grant::wire::WINDOW, pool.window.address()),
+                Grant::new(grant::wire::OWN_SEGMENT, theirs.table.address()),
+                Grant::new(grant::wire::WIRE_SEGMENT, ours.table.address()).with(Rights::READ),
+                Grant::new(grant::wire::KICK, kick),
+            ],
+        )
+        .map_err(during("starting the driver"))?;
+        let capability = || slots::take().map_err(during("taking a slot"));
+        let (admin, interrupt) = (capability()?, capability()?);
+        driver
+            .process
+            .make_start(&Kernel, ADMIN_BADGE, admin)
+            .and_then(|()| {
+                let process = driver.process;
+                process.make_notify(&Kernel, grant::DEVICE_BIT, interrupt)
+            })
+            .map_err(during("making capabilities to the driver"))?;
+        let admin = Admin::at(admin);
+        admin
+            .device(&Kernel)
+            .map_err(during("asking the driver for its device"))?;
+
+        let port = Port::at(capability()?);
+        let port_memory =
+            own(driver_bank, function, false).map_err(during("making the port's aperture"))?;
+        let settings = PortSettings {
+            mac: Mac::new(STACK_MAC),
+            rate: Rate::default(),
+            transmit_pages: PORT_PAGES,
+            receive_pages: PORT_PAGES,
+            strategy: Strategy::Copy,
+        };
+        admin
+            .add_port(
+                &Kernel,
+                &settings,
+                port_memory.aperture,
+                port_memory.window,
+                port,
+            )
+            .map_err(during("asking the driver for a port"))?;
+
+        let config = Config {
+            ipv4: Ipv4::Static {
+                address: STACK_ADDRESS,
+                prefix_length: 24,
+                gateway: None,
+            },
+            ipv6: Ipv6::Off,
+            services: Services {
+                echo: true,
+                ..Services::NONE
+            },
+            ..Config::new("echo", STACK_MAC)
+        };
+        let stack = start_program(
+            &mut nursery,
+            Program {
+                arguments: &postcard(&config)?,
+                priority: STACK_PRIORITY,
+                ..Program::new("netstack", &image(&archive, "bin/netstack")?, stack_bank)
+            },
+            &[Grant::new(slot::GRANT, port.address())],
+        )
+        .map_err(during("starting the stack"))?;
+        nursery.end();
+
+        let windows = [pool.window, port_memory.window]
+            .into_iter()
+            .map(|window| {
+                let place = shared::map(window, Rights::READ | Rights::WRITE)?;
+                Ok(place.mapping())
+            })
+            .collect::<Result<Vec<_>, Error>>()
+            .map_err(during("mapping the driver's windows"))?;
+        let system = System {
+            driver: driver.process,
+            stack: stack.process,
+        };
+        let wire = WireProcess {
+            end,
+            windows,
+            interrupt: Cap::<Notify>::at(interrupt),
+        };
+        Ok((system, wire))
+    }
+}
+
+/// The boot archive.
+fn archive() -> Result<Archive<'static>, Failure> {
+    let wrong = |_| Failure::Peer("there is no boot archive with the programs");
+    let boot = Boot::parse(rt::arguments::bytes())
+        .map_err(|_| Failure::Peer("the echo bench runs in init's place"))?;
+    let start = core::ptr::with_exposed_provenance(boot.archive as usize);
+    let bytes = match boot.archive_bytes {
+        0 => &[][..],
+        // SAFETY:
+        // - the kernel mapped that many bytes there, read-only, before the program ran;
+        // - nobody unmaps or changes them.
+        bytes => unsafe { core::slice::from_raw_parts::<u8>(start, bytes as usize) },
+    };
+    Archive::open(bytes).map_err(wrong)
+}
+
+fn image<'a>(archive: &Archive<'a>, file: &str) -> Result<Image<'a>, Failure> {
+    let bytes = archive
+        .file(file)
+        .map_err(|_| Failure::Peer("the boot archive lacks bin/ethdrv or bin/netstack"))?;
+    Image::from_elf(bytes).map_err(during("reading a program"))
+}
+
+fn postcard(value: &impl serde::Serialize) -> Result<Vec<u8>, Failure> {
+    postcard::to_allocvec(value).map_err(|_| Failure::Peer("arguments can't be written"))
+}
+
+fn sub_bank(limit: u64) -> Result<Cap<Bank>, Error> {
+    let bank = Cap::at(slots::take()?);
+    BANK.sub_bank(&Kernel, limit, false, bank)?;
+    Ok(bank)
+}
+
+fn buy<T>(bank: Cap<Bank>, kind: Kind) -> Result<Cap<T>, Error> {
+    let address = slots::take()?;
+    let (table, index) = slots::table_of(address);
+    bank.buy_caps(&Kernel, kind, 1, table, index)?;
+    Ok(Cap::at(address))
+}
+
+/// Buys an aperture, bound to the function (which is chosen first, if so asked), and its window.
+fn own(bank: Cap<Bank>, function: Cap<DeviceDma>, choose: bool) -> Result<Own, Error> {
+    let aperture = buy(bank, Kind::Aperture)?;
+    let window = buy(bank, Kind::Table1)?;
+    if choose {
+        bind_first(function, aperture)?;
+    } else {
+        function.bind(&Kernel, aperture)?;
+    }
+    aperture.set_window(&Kernel, window)?;
+    Ok(Own { aperture, window })
+}
+
+/// Binds the aperture to the first function of bus 0 that takes it: it never becomes bus master.
+fn bind_first(function: Cap<DeviceDma>, aperture: Cap<Aperture>) -> Result<(), Error> {
+    let all: Cap<DeviceDma> = Cap::at(slot::INIT_DEVICE_DMA);
+    let mut result = Err(Error::new(ENODEV));
+    for device in 0..32 {
+        result = all
+            .function(&Kernel, device << 3, function.address())
+            .and_then(|()| function.bind(&Kernel, aperture));
+        if result.is_ok() {
+            break;
+        }
+    }
+    result
+}
+
+/// Starts a program with a weak capability to its bank, as init does.
+fn start_program(
+    nursery: &mut Nursery,
+    program: Program<'_>,
+    grants: &[Grant],
+) -> Result<Child, Failed> {
+    let weak: CapAddr = slots::take()?;
+    program.bank.restrict(&Kernel, OWN_BANK, Cap::at(weak))?;
+    let mut all = vec![Grant::new(slot::BANK, weak)];
+    all.extend(Grant::SERVICES);
+    all.extend(grants);
+    let child = nursery.child(&Program {
+        grants: &all,
+        ..program
+    })?;
+    child.start(&Kernel)?;
+    Ok(child)
+}

@@ -1,0 +1,123 @@
+//! The wire process: carries frames between the driver's windows and the host at the other end.
+
+use alloc::vec::Vec;
+
+use ethdrv::wire::End;
+use rt::{Kernel, Mapping};
+use sys::object::Notify;
+use sys::{Cap, Mem, Sys};
+
+use crate::Failure;
+use crate::peer::{FRAME, Heard, Peer};
+
+/// How often nothing but other frames may come before the stack is given up.
+const PATIENCE: u32 = 1000;
+
+/// The wire process's state.
+pub struct WireProcess {
+    /// Its end of the rings.
+    pub end: End<Mapping>,
+    /// The windows that the driver sees, by their numbers.
+    pub windows: Vec<Mapping>,
+    /// The driver's interrupt.
+    pub interrupt: Cap<Notify>,
+}
+
+impl WireProcess {
+    /// Asks for the stack's address until it answers.
+    pub fn resolve(&mut self, peer: &mut Peer) -> Result<(), Failure> {
+        for _ in 0..PATIENCE {
+            let request = peer.request();
+            self.arrive(request)?;
+            self.tell()?;
+            if self.listen(peer)?.resolved {
+                return Ok(());
+            }
+        }
+        Err(Failure::Peer("the stack's address can't be resolved"))
+    }
+
+    /// Has `count` datagrams echoed, `outstanding` of them at a time.
+    pub fn echo(
+        &mut self,
+        peer: &mut Peer,
+        payload: usize,
+        outstanding: u64,
+        count: u64,
+    ) -> Result<(), Failure> {
+        let (mut sent, mut back, mut in_vain) = (0, 0, 0);
+        while back < count {
+            while sent < count && sent - back < outstanding {
+                let datagram = peer.datagram(payload);
+                self.arrive(datagram)?;
+                sent += 1;
+            }
+            self.tell()?;
+            let heard = self.listen(peer)?;
+            back += heard.echoes;
+            in_vain = if heard.echoes > 0 { 0 } else { in_vain + 1 };
+            if in_vain > PATIENCE {
+                return Err(Failure::Peer("echoes are missing"));
+            }
+        }
+        Ok(())
+    }
+
+    /// A frame arrives: what DMA would do.
+    fn arrive(&mut self, frame: &[u8]) -> Result<(), Failure> {
+        let buffer = self
+            .end
+            .buffer()?
+            .ok_or(Failure::Peer("the driver posts no buffers"))?;
+        if frame.len() > buffer.span.length {
+            return Err(Failure::Peer("the driver's buffers are too short"));
+        }
+        self.window(buffer.span.window)?
+            .write(buffer.span.offset, frame)?;
+        self.end.filled(buffer.token, frame.len())?;
+        Ok(())
+    }
+
+    /// Lets the driver see what was done, and interrupts it if it wants that.
+    fn tell(&mut self) -> Result<(), Failure> {
+        if self.end.publish()? && self.interrupt.signal(&Kernel).is_err() {
+            return Err(Failure::Peer("the driver is gone"));
+        }
+        Ok(())
+    }
+
+    /// Waits for frames, and hands to the host those that there are.
+    fn listen(&mut self, peer: &mut Peer) -> Result<Heard, Failure> {
+        if !self.end.ask()? {
+            Kernel.wait([0; 4]);
+        }
+        let mut heard = Heard::default();
+        let mut frame = [0; FRAME];
+        while let Some(pieces) = self.end.sent()? {
+            let mut length = 0;
+            for piece in pieces {
+                let into = frame
+                    .get_mut(length..length + piece.length)
+                    .ok_or(Failure::Peer("a frame is too long"))?;
+                if piece.length > 0 {
+                    self.window(piece.window)?.read(piece.offset, into)?;
+                }
+                length += piece.length;
+            }
+            peer.hear(&frame[..length], &mut heard)?;
+        }
+        self.end.carried();
+        if heard.asked {
+            let answer = peer.answer();
+            self.arrive(answer)?;
+        }
+        self.tell()?;
+        Ok(heard)
+    }
+
+    fn window(&self, number: usize) -> Result<&Mapping, Failure> {
+        self.windows
+            .get(number)
+            .ok_or(Failure::Peer("the driver names a window that isn't there"))
+    }
+}
