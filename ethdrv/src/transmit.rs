@@ -84,6 +84,7 @@ impl<P: Program, T: Transport> Driver<P, T> {
     fn take_turn(&mut self, number: PortNumber, begins: bool, left: &mut u32) -> Result<Turn, End> {
         // A turn that comes to nothing counts too: the round is bounded.
         *left -= 1;
+        let limit = self.information.frame_limit;
         let mut earned = begins as i64 * QUANTUM;
         loop {
             let Some(port) = self
@@ -96,8 +97,12 @@ impl<P: Program, T: Transport> Driver<P, T> {
             let State::Open(session) = &mut port.state else {
                 return Ok(Turn::Empty);
             };
-            session.deficit += earned * port.settings.rate.share as i64;
-            earned = 0;
+            if earned > 0 {
+                // It brings less than a frame along from the turn before: turns are not saved up.
+                earned *= port.settings.rate.share as i64;
+                session.deficit = session.deficit.min(limit as i64) + earned;
+                earned = 0;
+            }
             let mut outlet = Outlet {
                 pool: &self.pool,
                 buffers: &self.buffers,
@@ -105,7 +110,7 @@ impl<P: Program, T: Transport> Driver<P, T> {
                 transport: &mut self.transport,
                 demux: &mut self.demux,
                 fanout: &mut self.fanout,
-                limit: self.information.frame_limit,
+                limit,
             };
             let mut from = From {
                 number,
@@ -122,7 +127,7 @@ impl<P: Program, T: Transport> Driver<P, T> {
                 let Some(frame) = next_frame(session)? else {
                     return Ok(Turn::Empty);
                 };
-                let cost = frame.length.max(LEAST_COST);
+                let cost = frame.length.min(limit).max(LEAST_COST);
                 let token = outlet.flights.next();
                 let stop = match token {
                     _ if *left == 0 => Some(Turn::Spent),

@@ -515,6 +515,38 @@ fn nobody_gains_by_attaching_again_in_the_midst_of_sending() {
 }
 
 #[test]
+fn turns_that_a_rate_cut_short_are_not_saved_up() {
+    let [a, b] = shares_after([1, 1], [100, 100], 300, |world, alice| {
+        let rate = Rate {
+            bytes_per_second: 10_000,
+            burst: 1514,
+            share: 1,
+        };
+        let port = alice.port.number;
+        world.admin.set_rate(&world.init.sys, port, rate).unwrap();
+        world.device.borrow_mut().prompt = true;
+        for n in 0..300 {
+            alice.send(&[
+                frame(OUTSIDE, mac(1), n, 100),
+                frame(OUTSIDE, mac(1), n, 100),
+            ]);
+            alice.kick();
+            world.run();
+            world.advance(10_000_000);
+        }
+        world.device.borrow_mut().prompt = false;
+        let unlimited = Rate::default();
+        world
+            .admin
+            .set_rate(&world.init.sys, port, unlimited)
+            .unwrap();
+        world.advance(60_000_000_000);
+    });
+    let ratio = a as f64 / b as f64;
+    assert!((0.8..1.25).contains(&ratio), "{a} to {b}");
+}
+
+#[test]
 fn a_port_is_held_to_its_rate_and_the_others_are_not() {
     let world = World::new();
     let port = world.port(PortSettings {
