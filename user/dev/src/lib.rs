@@ -11,7 +11,7 @@
 //! - [`port`], [`admin`]: the protocol, for clients and for init, with [`badge`], [`refusal`],
 //!   [`settings`], [`mac`].
 //! - [`statistics`]: what is counted.
-//! - [`session`]: the client's side of a session.
+//! - [`session`]: the client's side of a session, with its [`segment`].
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -27,6 +27,7 @@ pub mod pool;
 pub mod port;
 pub mod program;
 pub mod refusal;
+pub mod segment;
 pub mod session;
 pub mod settings;
 pub mod statistics;

@@ -11,85 +11,21 @@
 use alloc::collections::VecDeque;
 
 use abi::PAGE_SIZE;
-use abi::batch::LIMIT;
-use abi::cap::{CapAddr, Kind, Rights};
-use abi::error::EINVAL;
+use abi::cap::{CapAddr, Rights};
 use ring::{CAPACITY, Consumer, Descriptor, Producer};
 use sys::bank::Bank;
-use sys::object::{Notify, Table};
+use sys::object::Notify;
 use sys::{Cap, Error, Fault, Mem};
 
 use crate::layout::{
-    FEWEST_PAGES, FILLED, FIRST_RECEIVE_PAGE, FIRST_TRANSMIT_PAGE, MOST_PAGES, RETURNED,
-    STATISTICS, TRANSMIT,
+    FILLED, FIRST_RECEIVE_PAGE, FIRST_TRANSMIT_PAGE, RETURNED, STATISTICS, TRANSMIT,
 };
 use crate::mac::Mac;
 use crate::port::{AttachError, Into, Link, Offer, Port};
-use crate::program::{BANK, Program};
+use crate::program::Program;
 use crate::refusal::Refusal;
+pub use crate::segment::TransmitSegment;
 use crate::statistics::{Counter, Counters};
-
-/// The segment that a client transmits from: bought from its own bank, and kept across sessions.
-pub struct TransmitSegment<P: Program> {
-    table: Cap<Table>,
-    place: P::Place,
-    pages: u16,
-}
-
-impl<P: Program> TransmitSegment<P> {
-    /// Buys a segment with `pages` transmit pages (2 to 240), and its rings, and maps it.
-    ///
-    /// # Errors
-    /// `EINVAL`: too few or too many pages. Those of buying and of mapping. Up to 64 pages are bought
-    /// all or none; when more fail, some stay with the bank.
-    pub fn buy(program: &P, pages: u16) -> Result<Self, Error> {
-        if !(FEWEST_PAGES..=MOST_PAGES).contains(&pages) {
-            return Err(Error::new(EINVAL));
-        }
-        let slot = program.take_slot()?;
-        Self::buy_at(program, slot, pages).inspect_err(|_| program.give_slot(slot))
-    }
-
-    fn buy_at(program: &P, slot: CapAddr, pages: u16) -> Result<Self, Error> {
-        let (into, index) = program.table_of(slot);
-        BANK.buy_caps(program.sys(), Kind::Table1, 1, into, index)?;
-        let table = Cap::at(slot);
-        fill(program, table, FIRST_TRANSMIT_PAGE as u64 + pages as u64)
-            .and_then(|()| program.map(table, Rights::READ | Rights::WRITE))
-            .map(|place| TransmitSegment {
-                table,
-                place,
-                pages,
-            })
-            .inspect_err(|_| {
-                // It was just bought: a bank that doesn't take it back is gone.
-                let _ = BANK.sell(program.sys(), slot);
-            })
-    }
-
-    /// The segment, with all rights.
-    pub const fn table(&self) -> Cap<Table> {
-        self.table
-    }
-
-    /// Unmaps it and sells the segment. Its pages go when the bank goes.
-    pub fn release(self, program: &P) {
-        program.unmap(self.place);
-        let _ = BANK.sell(program.sys(), self.table.address());
-        program.give_slot(self.table.address());
-    }
-}
-
-fn fill<P: Program>(program: &P, table: Cap<Table>, pages: u64) -> Result<(), Error> {
-    let rights = Rights::READ | Rights::WRITE;
-    let mut done = 0;
-    while done < pages {
-        let count = (pages - done).min(LIMIT as u64);
-        BANK.buy_places(program.sys(), Kind::Page, count, table, done, rights)?;
-        done += count;
-    }
-    Ok(())
-}
 
 /// Why a session can't go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -198,7 +134,7 @@ impl<P: Program> Session<P> {
             kick: Cap::at(kick),
             bank: Cap::at(session_bank),
         };
-        let transmit_memory = program.own(&segment.place);
+        let transmit_memory = program.own(segment.place());
         let rings = (
             Consumer::new(FILLED, 0),
             Producer::new(RETURNED, 0),
@@ -213,13 +149,13 @@ impl<P: Program> Session<P> {
         // The driver reads the segment and pins it; it need not write.
         let (into, index) = program.table_of(offered);
         let rights = Rights::READ | Rights::PIN;
-        into.put(program.sys(), index, segment.table.address(), rights)
+        into.put(program.sys(), index, segment.table().address(), rights)
             .map_err(local)?;
         let offer = Offer {
             bank,
             segment: Cap::at(offered),
             notify,
-            transmit_pages: segment.pages,
+            transmit_pages: segment.pages(),
             receive_pages,
         };
         let attached = port.attach(program.sys(), &offer, &caps)?;
@@ -245,7 +181,7 @@ impl<P: Program> Session<P> {
             transmit,
             owed: VecDeque::new(),
             buffer: 0,
-            buffers: segment.pages as u32 * (PAGE_SIZE as u32 / buffer_bytes),
+            buffers: segment.pages() as u32 * (PAGE_SIZE as u32 / buffer_bytes),
             buffer_bytes,
             receive_pages: attached.receive_pages as u32,
             frame_limit: attached.frame_limit,
