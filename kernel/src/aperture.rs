@@ -423,9 +423,12 @@ impl<M: Machine> Kernel<'_, M> {
     }
 
     /// An aperture is rescinded: its device stops at once. Its pins stay until the supervisor has
-    /// reset the function and releases them.
+    /// reset the function and releases them. Through one without pins the device reaches nothing, and
+    /// it goes on: a port that is removed costs the others no frame.
     pub(crate) fn end_aperture(&self, oid: Oid, row: &ObjectRow) {
-        if let Some(function) = row.function.get().checked_sub(1) {
+        if let Some(function) = row.function.get().checked_sub(1)
+            && self.aperture_holds(row)
+        {
             self.stop_dma(function as u16);
         }
         if let Some(window) = self.row(row.partner.get())

@@ -72,6 +72,18 @@ fn an_aperture_that_is_rescinded_stops_its_device_and_keeps_its_pins() {
 }
 
 #[test]
+fn an_aperture_without_pins_goes_and_the_device_goes_on() {
+    let set = pinned(2);
+    let sys = set.parties.sys(set.driver);
+    for slot in 0..2 {
+        APERTURE.unpin(&sys, slot).expect("pinned");
+    }
+    assert!(is_master(&set));
+    assert_eq!(set.parties.rescind(&[set.aperture]), [false]);
+    assert!(is_master(&set));
+}
+
+#[test]
 fn pins_are_released_only_once_the_device_is_off() {
     let set = pinned(2);
     let bank = set.parties.sys(set.parties.bank());
