@@ -119,13 +119,22 @@ impl<M: Mem, K: FnMut()> Wire<M, K> {
         self.failure
     }
 
-    /// Keeps the first failure; says whether the policy is to be told now.
+    /// Keeps the first failure: the others follow from it.
     #[cold]
-    fn fail(&mut self, error: Error) -> Option<DeviceFault> {
+    fn fail(&mut self, error: Error) {
         self.failure.get_or_insert(error);
-        (!core::mem::replace(&mut self.told, true)).then_some(DeviceFault {
-            what: "a ring index that it can't have",
-        })
+    }
+
+    /// The same; the policy is told, once.
+    #[cold]
+    fn fault<T>(&mut self, error: Error) -> Result<Option<T>, DeviceFault> {
+        self.fail(error);
+        match core::mem::replace(&mut self.told, true) {
+            true => Ok(None),
+            false => Err(DeviceFault {
+                what: "a ring index that it can't have",
+            }),
+        }
     }
 
     fn next_received(&mut self) -> Result<Option<Received>, Error> {
@@ -239,7 +248,7 @@ impl<M: Mem, K: FnMut()> Transport for Wire<M, K> {
     fn receive(&mut self) -> Result<Option<Received>, DeviceFault> {
         match self.next_received() {
             Ok(received) => Ok(received),
-            Err(error) => self.fail(error).map_or(Ok(None), Err),
+            Err(error) => self.fault(error),
         }
     }
 
@@ -247,9 +256,13 @@ impl<M: Mem, K: FnMut()> Transport for Wire<M, K> {
     fn transmit(&mut self, pieces: &[Piece], token: u16) -> Result<(), Full> {
         let wanted = pieces.len() as u32;
         if self.sent.room() < wanted {
-            let room = self.sent.refresh(&self.peer);
-            if room.map_or_else(|error| self.fail(error).is_none(), |room| room < wanted) {
-                return Err(Full);
+            match self.sent.refresh(&self.peer) {
+                Ok(room) if room >= wanted => {}
+                Ok(_) => return Err(Full),
+                Err(error) => {
+                    self.fail(error);
+                    return Err(Full);
+                }
             }
         }
         let Some((last, others)) = pieces.split_last() else {
@@ -271,7 +284,7 @@ impl<M: Mem, K: FnMut()> Transport for Wire<M, K> {
     fn transmitted(&mut self) -> Result<Option<u16>, DeviceFault> {
         match self.next_transmitted() {
             Ok(token) => Ok(token),
-            Err(error) => self.fail(error).map_or(Ok(None), Err),
+            Err(error) => self.fault(error),
         }
     }
 

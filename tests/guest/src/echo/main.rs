@@ -1,4 +1,5 @@
-//! Prints what an echo costs: a UDP datagram in, through driver and stack, and out again.
+//! Prints what an echo costs: a UDP datagram in, through driver and stack, and out again. The word
+//! `echoes=N` on the kernel's command line says how many are counted instead of 4,096.
 //!
 //! The program is the *wire process* of [`ethdrv::wire`], and the host at its other end. It starts the
 //! ethernet driver on the simulated wire and one user's stack with the echo service, in init's place
@@ -40,7 +41,7 @@ use wire::WireProcess;
 
 rt::entry!(main);
 
-/// Echoes measured.
+/// Echoes measured, unless the command line says how many.
 const ECHOES: u64 = 4096;
 /// Echoes before that.
 const WARM_UP: u64 = 512;
@@ -95,7 +96,9 @@ fn main() {
 }
 
 fn run() -> Result<(), Failure> {
-    let (system, mut wire) = System::start()?;
+    let boot = system::boot()?;
+    let echoes = echoes(&boot.command_line)?;
+    let (system, mut wire) = System::start(&boot)?;
     let mut peer = Peer::new();
     wire.resolve(&mut peer)?;
     let runs = [
@@ -104,8 +107,14 @@ fn run() -> Result<(), Failure> {
         ("udp1400.32", "", 1400, 32),
     ];
     for (name, switches, payload, outstanding) in runs {
-        let spent = measure(&system, &mut wire, &mut peer, payload, outstanding)?;
-        let each = |total: u64| Tenths((total * 10 + ECHOES / 2) / ECHOES);
+        let spent = measure(
+            &system,
+            &mut wire,
+            &mut peer,
+            payload,
+            (outstanding, echoes),
+        )?;
+        let each = |total: u64| Tenths((total * 10 + echoes / 2) / echoes);
         let all = spent.driver + spent.stack + spent.rest;
         say!("figure echo.{name} {} instructions", each(all));
         for (part, cycles) in [
@@ -120,12 +129,24 @@ fn run() -> Result<(), Failure> {
         }
         if !switches.is_empty() {
             // To a thousandth: at 32 outstanding they are a fraction.
-            let mills = (spent.switches * 1000 + ECHOES / 2) / ECHOES;
+            let mills = (spent.switches * 1000 + echoes / 2) / echoes;
             let (whole, rest) = (mills / 1000, mills % 1000);
             say!("figure switches.{switches} {whole}.{rest:03} switches");
         }
     }
     Ok(())
+}
+
+/// How many echoes the command line asks for.
+fn echoes(command_line: &str) -> Result<u64, Failure> {
+    let mut words = command_line.split_ascii_whitespace();
+    match words.find_map(|word| word.strip_prefix("echoes=")) {
+        None => Ok(ECHOES),
+        Some(number) => match number.parse() {
+            Ok(count) if count > 0 => Ok(count),
+            _ => Err(Failure::Peer("echoes=N needs a number above 0")),
+        },
+    }
 }
 
 /// What echoes took.
@@ -162,11 +183,11 @@ fn measure(
     wire: &mut WireProcess,
     peer: &mut Peer,
     payload: usize,
-    outstanding: u64,
+    (outstanding, echoes): (u64, u64),
 ) -> Result<Spent, Failure> {
     wire.echo(peer, payload, outstanding, WARM_UP)?;
     let before = Counted::now(system)?;
-    wire.echo(peer, payload, outstanding, ECHOES)?;
+    wire.echo(peer, payload, outstanding, echoes)?;
     let after = Counted::now(system)?;
     let driver = after.driver.cycles - before.driver.cycles;
     let stack = after.stack.cycles - before.stack.cycles;
@@ -174,7 +195,9 @@ fn measure(
     Ok(Spent {
         driver,
         stack,
-        rest: (after.at - before.at).saturating_sub(driver + stack + own),
+        rest: (after.at - before.at)
+            .checked_sub(driver + stack + own)
+            .ok_or(Failure::Peer("more cycles were charged than passed"))?,
         switches: after.driver.switches - before.driver.switches + after.stack.switches
             - before.stack.switches,
     })

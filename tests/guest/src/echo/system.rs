@@ -67,12 +67,12 @@ struct Own {
 }
 
 impl System {
-    /// Starts everything.
+    /// Starts everything, out of the boot archive.
     ///
     /// # Errors
     /// What could not be done.
-    pub fn start() -> Result<(System, WireProcess), Failure> {
-        let archive = archive()?;
+    pub fn start(boot: &Boot) -> Result<(System, WireProcess), Failure> {
+        let archive = archive(boot)?;
         let mut nursery = Nursery::new().map_err(during("preparing to start programs"))?;
         let driver_bank = sub_bank(DRIVER_LIMIT).map_err(during("making the driver's bank"))?;
         let stack_bank = sub_bank(STACK_LIMIT).map_err(during("making the stack's bank"))?;
@@ -184,11 +184,15 @@ impl System {
     }
 }
 
+/// What the kernel tells the program in init's place.
+pub fn boot() -> Result<Boot, Failure> {
+    Boot::parse(rt::arguments::bytes())
+        .map_err(|_| Failure::Peer("the echo bench runs in init's place"))
+}
+
 /// The boot archive.
-fn archive() -> Result<Archive<'static>, Failure> {
-    let wrong = |_| Failure::Peer("there is no boot archive with the programs");
-    let boot = Boot::parse(rt::arguments::bytes())
-        .map_err(|_| Failure::Peer("the echo bench runs in init's place"))?;
+fn archive(boot: &Boot) -> Result<Archive<'static>, Failure> {
+    let wrong = |_| Failure::Peer("there is no boot archive");
     let start = core::ptr::with_exposed_provenance(boot.archive as usize);
     let bytes = match boot.archive_bytes {
         0 => &[][..],

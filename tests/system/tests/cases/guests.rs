@@ -2,6 +2,8 @@
 //! beside it.
 
 use anyhow::{Result, ensure};
+use mk::figures::Figure;
+use mk::machine::Machine;
 use mk::outcome::Outcome;
 use system::{Boot, Case, Entry, Guest, seconds};
 
@@ -25,6 +27,7 @@ pub const CASES: &[Entry] = &[
     ("guests.a_stack_overflow_is_reported", overflow),
     ("guests.a_panic_says_where", panic),
     ("guests.an_allocation_that_fails_says_so", memory),
+    ("guests.an_echo_costs_the_same_in_every_run", echo),
 ];
 
 /// Boots a guest beside init, without users.
@@ -159,6 +162,50 @@ fn memory(case: &Case) -> Result<()> {
             "gave up",
         ],
     )
+}
+
+/// What the echo bench prints, of few echoes.
+fn echo_figures(case: &Case) -> Result<Vec<Figure>> {
+    let mut guest = Boot::new(case)
+        .init("echo")
+        .append("echoes=256")
+        .append("log=warn")
+        .machine(|machine| *machine = count_instructions())
+        .start()?;
+    let outcome = guest.wait_exit(seconds(60))?;
+    ensure!(outcome == Outcome::Halted, "{outcome}");
+    let console = guest.console();
+    Ok(console.lines().filter_map(Figure::printed).collect())
+}
+
+/// The machine of the benches: figures are those of one CPU, whatever else the tests run on.
+fn count_instructions() -> Machine {
+    Machine {
+        icount: true,
+        ..Machine::default()
+    }
+}
+
+fn echo(case: &Case) -> Result<()> {
+    let (first, second) = (echo_figures(case)?, echo_figures(case)?);
+    for name in [
+        "echo.udp64.1",
+        "echo.udp64.32",
+        "echo.udp1400.32",
+        "switches.echo64.1",
+        "switches.echo64.32",
+    ] {
+        let found = first.iter().find(|figure| figure.name == name);
+        ensure!(
+            found.is_some_and(|figure| figure.gated && figure.value > 0.0),
+            "no figure {name}: {first:?}"
+        );
+    }
+    ensure!(
+        first == second,
+        "{first:?} the first time, {second:?} the second"
+    );
+    Ok(())
 }
 
 /// The regular expression that matches just this text.
