@@ -230,7 +230,7 @@ pub mod log {
     pub const WRITE: u64 = 1;
     /// `c0` page, `w1` offset, `w2` length: bytes for the console as they are. Needs `CONTROL`.
     pub const CONSOLE: u64 = 2;
-    /// `w1` level: lines above it are dropped. Needs `CONTROL`.
+    /// `w1` level, 0 (none) to 5: lines above it are dropped. Needs `CONTROL`.
     pub const SET_LEVEL: u64 = 3;
     /// `c0` `Notify`: signalled after each line, so that a prompt can be drawn again. Needs `CONTROL`.
     pub const SET_NOTIFY: u64 = 4;

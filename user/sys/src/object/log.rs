@@ -37,7 +37,7 @@ impl Cap<Log> {
         )
     }
 
-    /// Sets the level, 1 to 5.
+    /// Sets the level, 0 (none) to 5.
     pub fn set_level(self, sys: &impl Sys, level: u64) -> Result<(), Error> {
         self.perform(sys, &Message::new(&[method::SET_LEVEL, level]))
     }

@@ -59,9 +59,6 @@ pub const CASES: &[Case] = &[
     case("log.console: too long", EINVAL, |bed| {
         bed.call_with(slot::LOG, &[log::CONSOLE, 0, 4096], &[PAGE])
     }),
-    case("log.set_level: 0", EINVAL, |bed| {
-        bed.call(slot::LOG, &[log::SET_LEVEL, 0])
-    }),
     case("log.set_level: 6", EINVAL, |bed| {
         bed.call(slot::LOG, &[log::SET_LEVEL, 6])
     }),
