@@ -36,6 +36,9 @@ pub(crate) use leaving::destroy_step;
 /// The pause between two steps of work, in nanoseconds.
 const PAUSE: u64 = 100_000;
 
+/// How long after a log line the line being typed is drawn again, in nanoseconds.
+const REDRAW: u64 = 10_000_000;
+
 /// Something that takes several steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Work {
@@ -64,6 +67,8 @@ pub enum Work {
 pub enum Due {
     /// The next step of work.
     Work,
+    /// To draw the line being typed again.
+    Draw,
     /// A user's next start.
     Restart(usize),
     /// The driver's next start.
@@ -223,6 +228,15 @@ impl<'a, H: Host> Init<'a, H> {
         }
     }
 
+    /// Has the line being typed drawn again after log lines: once after a burst of them, so that who
+    /// logs much doesn't keep init busy with drawing.
+    fn line_was_logged(&mut self) {
+        self.terminal.cover();
+        if self.timers.when(&Due::Draw).is_none() {
+            self.timers.set(self.host.now() + REDRAW, Due::Draw);
+        }
+    }
+
     fn refuse(&mut self) {
         let status = abi::error::status(abi::error::ENOSYS);
         let slot = self.driver.scratch;
@@ -237,7 +251,7 @@ impl<'a, H: Host> Init<'a, H> {
                 // What is due is looked at in every turn.
                 bit::TIMER => {}
                 bit::SERIAL => self.receive(),
-                bit::LOG => self.terminal.draw(self.host),
+                bit::LOG => self.line_was_logged(),
                 bit::DRIVER => self.driver_stopped(),
                 bit::GUEST => self.guest_stopped(),
                 bit::SESSIONS => self.add_work(Work::LookAtSessions(0)),
@@ -256,6 +270,7 @@ impl<'a, H: Host> Init<'a, H> {
                     self.work.push_back(work);
                 }
             }
+            Due::Draw => self.terminal.uncover(self.host),
             Due::Restart(user) => self.restart_user(user),
             Due::RestartDriver => self.start_driver(),
             Due::AskReset => self.ask_reset(),

@@ -23,6 +23,8 @@ pub const PROMPT: &str = "usufruct> ";
 pub struct Terminal {
     decoder: Decoder,
     editor: Editor,
+    /// A log line took the place of the line being typed.
+    covered: bool,
 }
 
 impl Terminal {
@@ -31,6 +33,7 @@ impl Terminal {
         Terminal {
             decoder: Decoder::new(),
             editor: Editor::new(PROMPT),
+            covered: false,
         }
     }
 
@@ -44,6 +47,9 @@ impl Terminal {
     ) -> Vec<String> {
         let mut screen = Vec::new();
         let mut lines = Vec::new();
+        if core::mem::take(&mut self.covered) {
+            self.editor.draw(&mut screen);
+        }
         for byte in bytes {
             let Some(key) = self.decoder.push(*byte) else {
                 continue;
@@ -73,8 +79,21 @@ impl Terminal {
         self.editor.draw(screen);
     }
 
+    /// Notes that a log line took the place of the line being typed.
+    pub fn cover(&mut self) {
+        self.covered = true;
+    }
+
+    /// Draws the line being typed again, if it was covered.
+    pub fn uncover<H: Host>(&mut self, host: &H) {
+        if self.covered {
+            self.draw(host);
+        }
+    }
+
     /// Draws the line being typed again.
     pub fn draw<H: Host>(&mut self, host: &H) {
+        self.covered = false;
         let mut screen = Vec::new();
         self.editor.draw(&mut screen);
         write(host, &screen);

@@ -161,4 +161,6 @@ impl Manifest {
 }
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;

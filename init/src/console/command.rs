@@ -74,7 +74,7 @@ pub const ENTRIES: &[Entry] = &[
     entry("ports", "", "which service answers at which address"),
     entry(
         "spawn",
-        "NAME [--OPTION VALUE …]",
+        "NAME [--OPTION VALUE ...]",
         "bring up a user: bank, port, stack and services",
     ),
     entry(

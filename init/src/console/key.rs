@@ -3,7 +3,7 @@
 //! Understands what xterm, the Linux console, screen and tmux send: plain characters, control
 //! characters, and the escape sequences of ECMA-48 (`ESC [ … final`) and of application mode
 //! (`ESC O final`). Whatever else arrives is swallowed. No bytes make it wait for ever: a sequence
-//! ends after [`LONGEST`] bytes.
+//! ends after 16 bytes.
 
 /// Longest escape sequence that is followed to its end.
 const LONGEST: u8 = 16;

@@ -99,4 +99,14 @@ fn the_prompt_comes_back_after_a_log_line() {
     settle(&mut init);
     let shown = String::from_utf8(world.console.borrow().clone()).unwrap();
     assert_eq!(shown, "\rusufruct> ban\x1b[K");
+
+    // Many lines, and a key before the line is drawn again: it is drawn once, with the key behind.
+    world.console.borrow_mut().clear();
+    for _ in 0..5 {
+        world.bits.borrow_mut().insert(bit);
+        init.turn();
+    }
+    assert!(world.console.borrow().is_empty());
+    let shown = type_line(&mut init, "k");
+    assert_eq!(shown, "\rusufruct> ban\x1b[Kk");
 }
