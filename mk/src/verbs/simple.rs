@@ -7,9 +7,11 @@ use anyhow::{Result, bail};
 use clap::CommandFactory;
 
 use super::prepare::{Prepared, manifest};
+use crate::artifacts::Artifacts;
 use crate::checkout::Checkout;
 use crate::cli::{BuildOptions, Cli, DocOptions};
 use crate::setup;
+use crate::symbols::Symbols;
 
 pub(super) fn setup() -> Result<ExitCode> {
     let tools = setup::ready()?;
@@ -74,8 +76,9 @@ pub(super) fn clean() -> Result<ExitCode> {
 
 /// Annotates backtraces in a log; of what is built now, which should be what made the log.
 pub(super) fn symbolize() -> Result<ExitCode> {
-    let prepared = Prepared::new()?;
-    let mut filter = prepared.symbols().filter(std::io::stdout().lock());
+    let checkout = Checkout::open()?;
+    let artifacts = Artifacts::build(&checkout, setup::bare()?)?;
+    let mut filter = Symbols::of(&artifacts, checkout.root()).filter(std::io::stdout().lock());
     let mut stdin = std::io::stdin().lock();
     let mut bytes = [0; 4096];
     loop {
