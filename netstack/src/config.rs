@@ -164,6 +164,8 @@ impl Default for Limits {
 /// What is wrong with a [`Config`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConfigError {
+    /// The name is empty or longer than [`Config::LONGEST_NAME`] bytes.
+    Name(usize),
     /// The MAC address is a group's, or zero.
     Mac([u8; 6]),
     /// The IPv4 address can't be a host's in its subnet.
@@ -190,6 +192,11 @@ pub enum ConfigError {
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            ConfigError::Name(length) => write!(
+                f,
+                "the name has {length} bytes, must have 1 to {}",
+                Config::LONGEST_NAME
+            ),
             ConfigError::Mac(mac) => {
                 write!(f, "MAC address {mac:02x?} is not a single station's")
             }
@@ -219,6 +226,9 @@ impl fmt::Display for ConfigError {
 impl core::error::Error for ConfigError {}
 
 impl Config {
+    /// Longest name, in bytes.
+    pub const LONGEST_NAME: usize = 64;
+
     /// A configuration with defaults: DHCP, SLAAC, every service.
     pub fn new(name: &str, mac: [u8; 6]) -> Config {
         Config {
@@ -237,6 +247,9 @@ impl Config {
     /// # Errors
     /// The first thing that is wrong.
     pub fn check(&self) -> Result<(), ConfigError> {
+        if !(1..=Config::LONGEST_NAME).contains(&self.name.len()) {
+            return Err(ConfigError::Name(self.name.len()));
+        }
         if self.mac == [0; 6] || self.mac[0] & 1 != 0 {
             return Err(ConfigError::Mac(self.mac));
         }

@@ -10,6 +10,9 @@ use crate::report::Report;
 use crate::udp::port;
 use http::Http;
 
+/// Bytes that a segment carries over IPv4 on ethernet.
+const SEGMENT: usize = 1460;
+
 /// A TCP socket that owns its buffers.
 pub type Socket = tcp::Socket<'static>;
 
@@ -75,7 +78,9 @@ impl Kind {
     /// Bytes of a connection's receive and send buffers: as large as the limits say where data
     /// flows, small where only a little does.
     pub fn buffers(self, limits: &Limits) -> (usize, usize) {
-        let (receive, send) = (limits.receive_buffer as usize, limits.send_buffer as usize);
+        let receive = limits.receive_buffer as usize;
+        // smoltcp sends no segment across the end of its buffer: whole ones end there.
+        let send = (limits.send_buffer as usize).next_multiple_of(SEGMENT);
         const REQUESTS: usize = 16 * 1024;
         const LITTLE: usize = Limits::MIN_BUFFER as usize;
         match self {
