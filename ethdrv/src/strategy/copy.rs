@@ -28,6 +28,12 @@ pub fn deliver<P: Program>(
         return Err(Undelivered::Dropped(Counter::RingFull));
     }
     let length = frame.length();
+    let pages = &session.pages;
+    if !pages.fits_open(length) && pages.spare() < pages.total() / 2 {
+        // Not only when there is none left: the ring of returns may be full of small frames of few
+        // pages, and the client can't return the others before it is emptied.
+        session.collect_returns()?;
+    }
     let room = match session.pages.room(length) {
         Some(room) => room,
         None => {
