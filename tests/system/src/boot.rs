@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context, Result, anyhow, bail};
 use manifest::Manifest;
@@ -45,6 +46,8 @@ pub struct Boot<'a> {
     manifest_text: Option<String>,
     init: Option<String>,
     programs: Vec<String>,
+    /// A program of the system's, and the guest program in its place.
+    stand_ins: Vec<(String, String)>,
     files: Vec<(String, Vec<u8>)>,
     without: Vec<String>,
     append: Vec<String>,
@@ -63,6 +66,7 @@ impl<'a> Boot<'a> {
             manifest_text: None,
             init: None,
             programs: Vec::new(),
+            stand_ins: Vec::new(),
             files: Vec::new(),
             without: Vec::new(),
             append: Vec::new(),
@@ -98,6 +102,12 @@ impl<'a> Boot<'a> {
     /// Adds a guest program of `tests/guest` to the archive.
     pub fn program(mut self, name: &str) -> Self {
         self.programs.push(name.into());
+        self
+    }
+
+    /// Puts a guest program of `tests/guest` where one of the system's is.
+    pub fn stand_in(mut self, for_program: &str, name: &str) -> Self {
+        self.stand_ins.push((for_program.into(), name.into()));
         self
     }
 
@@ -210,6 +220,10 @@ impl<'a> Boot<'a> {
             let program = prepared()?.artifacts.program(name)?;
             archive.add_program(name, &program.stripped)?;
         }
+        for (instead_of, name) in &self.stand_ins {
+            let program = prepared()?.artifacts.program(name)?;
+            archive.add_program(instead_of, &program.stripped)?;
+        }
         for (path, contents) in &self.files {
             archive.add(path.as_str(), contents.clone());
         }
@@ -237,12 +251,17 @@ pub(crate) fn symbols() -> Option<Symbols> {
     PREPARED.get()?.as_ref().ok().map(Prepared::symbols)
 }
 
-/// Forwarded ports that are free now.
+/// Forwarded ports that are free now, and that no other case of this process was given.
 fn free_forwards(manifest: &Manifest) -> Result<Forwards> {
-    // Another process that does the same starts elsewhere.
-    let start = 1000 + std::process::id() % 100 * 200;
-    for offset in (start..start + 20_000).step_by(200) {
-        let forwards = Forwards::of(manifest, offset)?;
+    /// Ports of one case: as many as there may be users.
+    const STEP: u32 = 200;
+    /// More would reach into the ports that the host gives to whoever connects.
+    const CASES: u32 = 60;
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    for _ in 0..CASES {
+        // Another process that does the same starts elsewhere.
+        let number = std::process::id() + NEXT.fetch_add(1, Ordering::Relaxed);
+        let forwards = Forwards::of(manifest, 1000 + number % CASES * STEP)?;
         if forwards.check_free().is_ok() {
             return Ok(forwards);
         }
