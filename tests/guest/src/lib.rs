@@ -8,9 +8,10 @@
 //! | `invoker` | makes every wrong invocation and compares the errors with `abi::method` | init's place: all of its authorities, and control of the log; a bank of 300 |
 //! | `faulty` | lets children fault in every way; with an argument, faults itself in that way | the reset capability; a bank of 100 |
 //! | `runtime` | loses memory, heap and slots, and goes on | the reset capability; a bank of 300 |
+//! | `rogue` | stands in for `netstack`, honest or hostile by the user's name | what a stack gets |
 //!
 //! They run in init's place, or are started by init, with init's authorities in the same slots
-//! (`abi::boot::slot::INIT_*`, which are `GRANT` and the following). All but `hello` stop the machine
+//! (`abi::boot::slot::INIT_*`, which are `GRANT` and the following). All but `hello` and `rogue` stop the machine
 //! when they are done: with code 0 when all is well, otherwise with 2.
 #![no_std]
 

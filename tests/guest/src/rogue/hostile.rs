@@ -1,0 +1,154 @@
+//! What a stack should not do, and one thing that it may.
+
+use core::net::Ipv4Addr;
+
+use abi::cap::Rights;
+use alloc::vec;
+use alloc::vec::Vec;
+use dev::Program;
+use dev::bare::This;
+use dev::layout::TRANSMIT;
+use dev::program::BANK;
+use dev::session::{Lost, Session};
+use log::info;
+use netstack::Config;
+use netstack::config::Ipv4;
+use ring::{Descriptor, Producer};
+use rt::shared;
+use sys::Mem;
+
+use crate::forge::{self, EVERYBODY, EXPERIMENTAL, FORGED, HONEST, Mac};
+
+/// Something to do with a session.
+pub type Act = fn(&mut Session<This>, &'static This, &Config) -> Result<(), Lost>;
+
+/// alice, as the tests' manifests have her.
+const ALICE: (Mac, Ipv4Addr) = ([2, 0x75, 0x73, 0, 0, 1], Ipv4Addr::new(10, 0, 2, 21));
+
+/// How long something is waited for, in nanoseconds.
+const PATIENCE: u64 = 5_000_000_000;
+
+/// Writes to the receive segment, through a mapping that recovers from nothing.
+pub fn write(session: &mut Session<This>, _: &'static This, _: &Config) -> Result<(), Lost> {
+    let segment = session.caps().segment;
+    // Whatever is asked for, the mapping grants what the capability does.
+    let wanted = shared::map(segment, Rights::READ | Rights::WRITE);
+    let mapped = wanted.or_else(|_| shared::map(segment, Rights::READ));
+    let place = mapped.map_err(|_| Lost::Revoked)?;
+    info!("writing to its receive memory");
+    let _ = place.mapping().store_u64(0, 1);
+    info!("FAILED: it could write to its receive memory");
+    Ok(())
+}
+
+/// Sends frames as they are.
+fn send(session: &mut Session<This>, program: &This, frames: &[Vec<u8>]) -> Result<(), Lost> {
+    for frame in frames {
+        while session.room()? == 0 {
+            core::hint::spin_loop();
+        }
+        let _ = session.transmit_memory().write(session.buffer(), frame);
+        session.send(frame.len() as u32)?;
+        session.flush(program)?;
+    }
+    Ok(())
+}
+
+/// Sends as somebody else, in every way that a bound port refuses, and once as itself.
+pub fn spoof(
+    session: &mut Session<This>,
+    program: &'static This,
+    config: &Config,
+) -> Result<(), Lost> {
+    let own = (config.mac, own_address(config));
+    let stranger = ([2, 9, 9, 9, 9, 9], Ipv4Addr::new(10, 0, 2, 66));
+    let multicast = [3, 0, 0, 0, 0, 1];
+    let (nobody, none) = ([0; 6], Ipv4Addr::UNSPECIFIED);
+    let frames = vec![
+        // Source addresses that aren't the port's: 5.
+        forge::ethernet(EVERYBODY, stranger.0, EXPERIMENTAL, FORGED),
+        forge::ethernet(EVERYBODY, ALICE.0, EXPERIMENTAL, FORGED),
+        forge::ethernet(ALICE.0, multicast, EXPERIMENTAL, FORGED),
+        forge::ethernet(EVERYBODY, nobody, EXPERIMENTAL, FORGED),
+        forge::udp((EVERYBODY, none), ALICE, 9, FORGED),
+        // Cut off within the header: 1.
+        own.0.iter().chain(&own.0).copied().chain([8]).collect(),
+        // A protocol that can't be checked: 1.
+        forge::ethernet(EVERYBODY, own.0, EXPERIMENTAL, FORGED),
+        // IPv4 sources that aren't bound: 2.
+        forge::udp(ALICE, (own.0, stranger.1), 9, FORGED),
+        forge::udp((EVERYBODY, none), (own.0, ALICE.1), 9, FORGED),
+        // ARP senders that aren't: 3.
+        forge::arp(EVERYBODY, own.0, 2, (own.0, ALICE.1), stranger, FORGED),
+        forge::arp(EVERYBODY, own.0, 1, (ALICE.0, ALICE.1), stranger, FORGED),
+        forge::arp(ALICE.0, own.0, 2, (stranger.0, own.1), ALICE, FORGED),
+        forge::udp((EVERYBODY, Ipv4Addr::BROADCAST), own, 9, HONEST),
+    ];
+    send(session, program, &frames)
+}
+
+/// Says to send from a page that is none.
+pub fn lie(session: &mut Session<This>, program: &'static This, _: &Config) -> Result<(), Lost> {
+    let mut ring = Producer::new(TRANSMIT, 0);
+    let descriptor = Descriptor {
+        page: 999,
+        length: 60,
+        ..Descriptor::default()
+    };
+    ring.push(session.transmit_memory(), descriptor)?;
+    ring.publish(session.transmit_memory())?;
+    let _ = session.caps().kick.signal(program.sys());
+    let deadline = program.now() + PATIENCE;
+    while program.now() < deadline {
+        // Ends with the session.
+        session.receive()?;
+        session.statistics(program)?;
+    }
+    info!("FAILED: nobody minds");
+    Ok(())
+}
+
+/// Has alice echo a datagram, and answers when she asks where it came from.
+pub fn call(
+    session: &mut Session<This>,
+    program: &'static This,
+    config: &Config,
+) -> Result<(), Lost> {
+    let own = (config.mac, own_address(config));
+    let deadline = program.now() + PATIENCE;
+    let mut again = 0;
+    while program.now() < deadline {
+        if program.now() > again {
+            send(session, program, &[forge::udp(ALICE, own, 7, HONEST)])?;
+            again = program.now() + 200_000_000;
+        }
+        let Some(frame) = session.receive()? else {
+            // The stack is of no higher priority than this.
+            let _ = BANK.usage(program.sys());
+            continue;
+        };
+        let mut bytes = vec![0; frame.len()];
+        let read = session.receive_memory().read(frame.offset(), &mut bytes);
+        read.map_err(|_| Lost::Revoked)?;
+        session.give_back(frame);
+        session.flush(program)?;
+        if let Some(asker) = forge::asks_for(&bytes, own.1) {
+            let answer = forge::arp(asker.0, own.0, 2, own, asker, HONEST);
+            send(session, program, &[answer])?;
+        }
+        let is_echo = bytes.get(6..12) == Some(&ALICE.0[..]) && bytes.get(23) == Some(&17);
+        if is_echo && bytes.get(42..42 + HONEST.len()) == Some(HONEST) {
+            info!("alice answered");
+            return Ok(());
+        }
+    }
+    info!("FAILED: alice did not answer");
+    Ok(())
+}
+
+fn own_address(config: &Config) -> Ipv4Addr {
+    match config.ipv4 {
+        Ipv4::Static { address, .. } => address,
+        _ => Ipv4Addr::UNSPECIFIED,
+    }
+}
