@@ -197,6 +197,9 @@ impl<'a> Boot<'a> {
         launch.machine = self.machine.clone().map_err(|error| anyhow!(error))?;
         launch.network = network;
         launch.append.extend(self.append.iter().cloned());
+        if self.net == Net::User {
+            launch.append.push(forwards.word());
+        }
         launch.extra = self.extra.clone();
         if environment::verbose() {
             eprintln!("{}: {}", self.case.name(), launch.shown()?);
