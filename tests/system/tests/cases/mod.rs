@@ -1,10 +1,27 @@
 //! One module a subject. A case is `("subject.what_holds", function)` in its module's `CASES`.
 
+mod common;
+mod console;
+mod curl;
+mod faults;
 mod guests;
 mod harness;
+mod local;
+mod network;
+mod revoke;
 mod wire;
 
 use system::Entry;
 
 /// All cases.
-pub const ALL: &[&[Entry]] = &[guests::CASES, harness::CASES, wire::CASES];
+pub const ALL: &[&[Entry]] = &[
+    console::CASES,
+    curl::CASES,
+    faults::CASES,
+    guests::CASES,
+    harness::CASES,
+    local::CASES,
+    network::CASES,
+    revoke::CASES,
+    wire::CASES,
+];
