@@ -4,8 +4,12 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use core::fmt::{self, Display};
 
+use abi::batch::LIMIT;
 use abi::error::{EDQUOT, EMFILE, ENOMEM};
-use sys::Error;
+use sys::bank::{Bank, Usage};
+use sys::{Cap, Error, Sys};
+
+use crate::host::PRIME;
 
 /// A failure: what was tried, why it failed, and what can be done about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,7 +32,9 @@ impl Failure {
     /// What was tried, and the error of an invocation; what can be done follows from the error.
     pub fn of(tried: impl Display, error: Error) -> Failure {
         let advice = match error {
-            _ if error.is(EDQUOT) => Some("give the bank a higher limit"),
+            _ if error.is(EDQUOT) => {
+                Some("give the bank a higher limit, or the machine more memory; `banks` says which")
+            }
             _ if error.is(ENOMEM) => Some("give the machine more memory, or revoke a user"),
             _ if error.is(EMFILE) => Some("revoke a user"),
             _ => None,
@@ -37,6 +43,20 @@ impl Failure {
             advice: advice.map(String::from),
             ..Failure::new(tried, error)
         }
+    }
+
+    /// What was to be bought from a bank, and why it could not be. A bank says that it or one above it
+    /// is at its limit; which of them, its totals tell: where it has room itself, the machine is full.
+    pub fn buying(sys: &impl Sys, bank: Cap<Bank>, tried: impl Display, error: Error) -> Failure {
+        let room = |usage: Usage| usage.limit.saturating_sub(usage.bought + usage.limbo);
+        let has_room = || {
+            bank.usage(sys)
+                .is_ok_and(|usage| room(usage) >= LIMIT as u64)
+        };
+        if error.is(EDQUOT) && (bank == PRIME || has_room()) {
+            return Failure::of(tried, Error::new(ENOMEM));
+        }
+        Failure::of(tried, error)
     }
 
     /// With what can be done about it.
@@ -90,7 +110,8 @@ mod tests {
         assert_eq!(
             failure.to_string(),
             "alice: buying a page: the bank's limit, or an ancestor's, would be exceeded \
-             (status 122) (give the bank a higher limit)"
+             (status 122) (give the bank a higher limit, or the machine more memory; `banks` says \
+             which)"
         );
         assert_eq!(Failure::new("x", "y").advise("z").to_string(), "x: y (z)");
     }
