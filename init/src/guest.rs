@@ -17,10 +17,12 @@
 use alloc::format;
 use alloc::string::{String, ToString};
 
+use abi::PRIORITIES;
 use abi::boot::slot;
 use rt::child::Grant;
 use sys::Cap;
 use sys::bank::{Bank, BankRights};
+use sys::object::Process;
 
 use crate::boot::{AfterProgram, PROGRAM_ENDED};
 use crate::failure::{Failure, Trying};
@@ -66,23 +68,20 @@ impl<H: Host> Init<'_, H> {
     /// Starts the guest.
     pub(crate) fn start_guest(&mut self, file: &str) {
         match self.try_start_guest(file) {
-            Ok(guest) => {
-                log::info!("{} runs, out of {file}", guest.name());
-                self.guest = Some(guest);
-            }
+            Ok(()) => log::info!("{} runs, out of {file}", image_name(file)),
             Err(failure) => {
-                log::error!("{failure}");
+                log::error!("{}", failure.during(format_args!("program={file}")));
                 self.guest_ended();
             }
         }
     }
 
-    fn try_start_guest(&mut self, file: &str) -> Result<Guest, Failure> {
+    fn try_start_guest(&mut self, file: &str) -> Result<(), Failure> {
         let (host, sys) = (self.host, self.host.sys());
-        let during = |failure: Failure| failure.during(format_args!("program={file}"));
-        let take = || host.take_slot().trying("taking slots").map_err(during);
-        let image = image(&self.archive, file).map_err(during)?;
-        let guest = Guest {
+        let take = || host.take_slot().trying("taking slots");
+        let image = image(&self.archive, file)?;
+        // Known from now on, so that what is made of it is given back when the rest fails.
+        let guest = self.guest.insert(Guest {
             file: file.to_string(),
             bank: Cap::at(take()?),
             held: Held {
@@ -90,15 +89,14 @@ impl<H: Host> Init<'_, H> {
                 root: take()?,
             },
             running: true,
-        };
+        });
         let limit = self
             .options
             .program_bank
             .unwrap_or(u64::from(self.boot.frames) / 4);
         PRIME
             .sub_bank(sys, limit, false, guest.bank)
-            .trying("making its bank")
-            .map_err(during)?;
+            .map_err(|error| Failure::buying(sys, PRIME, "making its bank", error))?;
         let grants = AUTHORITIES.iter().zip(slot::GRANT..);
         let grants: alloc::vec::Vec<Grant> =
             grants.map(|(from, to)| Grant::new(to, *from)).collect();
@@ -112,10 +110,12 @@ impl<H: Host> Init<'_, H> {
             grants: &grants,
             bit: bit::GUEST,
         };
-        self.launcher
-            .launch(host, &image, &order, guest.held)
-            .map_err(during)?;
-        Ok(guest)
+        self.launcher.launch(host, &image, &order, guest.held)?;
+        // It stands in for all of the system: for drivers, too.
+        let process: Cap<Process> = Cap::at(guest.held.process);
+        process
+            .set_ceiling(sys, PRIORITIES as u8 - 1)
+            .trying("letting it give any priority")
     }
 
     /// The guest stopped: says why.

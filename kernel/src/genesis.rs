@@ -6,7 +6,7 @@
 
 use abi::boot::{self, badge, layout, slot};
 use abi::cap::{Kind, Rights};
-use abi::{CAP_TABLE_SLOTS, PAGE_SIZE, SEGMENT_SIZE, TABLE_ENTRIES};
+use abi::{CAP_TABLE_SLOTS, PAGE_SIZE, PRIORITIES, SEGMENT_SIZE, TABLE_ENTRIES};
 use elf::ElfBytes;
 use elf::abi::{PF_W, PF_X, PT_LOAD};
 use elf::endian::LittleEndian;
@@ -206,6 +206,7 @@ impl<'k, M: Machine> Genesis<'k, '_, M> {
             .for_each(|(to, from)| *to = from);
         process.name.set(text);
         process.priority.set(priority);
+        process.ceiling.set(PRIORITIES as u64 - 1);
         process.root.set(root);
         process.root_oid.set(root_oid);
         process.space.set(space);

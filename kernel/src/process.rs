@@ -13,7 +13,7 @@ use abi::{NOTIFY_BITS, PRIORITIES, USER_END};
 
 use crate::Kernel;
 use crate::cap::Capability;
-use crate::error::{BUSY, FAULT, INVALID, METHOD, PARENTS, Result, Status};
+use crate::error::{BUSY, FAULT, INVALID, METHOD, PARENTS, PERMISSION, Result, Status};
 use crate::frame::{Frame, View, Words};
 use crate::invoke::{Answer, Invocation};
 use crate::machine::Machine;
@@ -150,6 +150,8 @@ pub struct Process {
     pub deadline: Cell<u64>,
     /// Bit that its timer sets.
     pub timer_bit: Cell<u64>,
+    /// Highest priority that it may give.
+    pub ceiling: Cell<u64>,
     /// Instruction pointer of the fault entry; 0 for none.
     pub fault_entry: Cell<u64>,
     /// Stack pointer of the fault entry.
@@ -271,7 +273,7 @@ impl<M: Machine> Kernel<'_, M> {
         let needed = match method {
             method::MAKE_START | method::MAKE_NOTIFY | method::SET_FAULT_ENTRY => Rights::MANAGE,
             method::INFO => Rights::INSPECT,
-            method::CONFIGURE..=method::SET_PRIORITY => Rights::CONTROL,
+            method::CONFIGURE..=method::SET_CEILING => Rights::CONTROL,
             _ => return Err(METHOD),
         };
         call.capability.needs(needed)?;
@@ -308,7 +310,11 @@ impl<M: Machine> Kernel<'_, M> {
                 name[8..].copy_from_slice(&w2.to_le_bytes());
                 process.name.set(name);
             }
-            _ => self.set_priority(process, w1)?,
+            method::SET_PRIORITY => self.set_priority(call.invoker, process, w1)?,
+            _ => {
+                may_give(call.invoker, w1)?;
+                process.ceiling.set(w1);
+            }
         }
         Ok(Answer::NOTHING)
     }
@@ -318,9 +324,10 @@ impl<M: Machine> Kernel<'_, M> {
         if process.state.get() != state::STOPPED {
             return Err(BUSY);
         }
-        if instruction >= USER_END || stack >= USER_END || priority >= PRIORITIES as u64 {
+        if instruction >= USER_END || stack >= USER_END {
             return Err(INVALID);
         }
+        may_give(call.invoker, priority)?;
         let (root, space) = (call.argument(self, 0)?, call.argument(self, 1)?);
         let root_row = self.object_of(&root, Kind::CapTable)?;
         let space_row = self.object_of(&space, Kind::Table4)?;
@@ -350,6 +357,7 @@ impl<M: Machine> Kernel<'_, M> {
         process.keeper_bit.set(keeper.bit);
         process.keeper_version.set(keeper.version);
         process.priority.set(priority as u8);
+        process.ceiling.set(priority);
         process.preserved.set(Preserved {
             rip: instruction,
             rsp: stack,
@@ -425,10 +433,8 @@ impl<M: Machine> Kernel<'_, M> {
         }
     }
 
-    fn set_priority(&self, process: &Process, priority: u64) -> Result<()> {
-        if priority >= PRIORITIES as u64 {
-            return Err(INVALID);
-        }
+    fn set_priority(&self, invoker: &Process, process: &Process, priority: u64) -> Result<()> {
+        may_give(invoker, priority)?;
         let queued = process.state.get() == state::READY && !self.is_current(process);
         if queued {
             self.dequeue(process);
@@ -469,6 +475,18 @@ impl<M: Machine> Kernel<'_, M> {
             *word = self.view::<Words>(frame).get(offset / 8);
         }
         Ok(words)
+    }
+}
+
+/// Whether a process may give a priority, as its own ceiling or another's priority. Anybody with a
+/// bank can make processes: that must not let him pass by those who serve everybody.
+fn may_give(invoker: &Process, priority: u64) -> Result<()> {
+    if priority >= PRIORITIES as u64 {
+        Err(INVALID)
+    } else if priority > invoker.ceiling.get() {
+        Err(PERMISSION)
+    } else {
+        Ok(())
     }
 }
 

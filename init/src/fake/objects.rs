@@ -35,6 +35,7 @@ impl World {
                 assert!(!process.name.is_empty());
             }
             method::process::START => process.state = state::READY,
+            method::process::SET_CEILING => {}
             method::process::STOP => process.state = state::STOPPED,
             method::process::INFO => {
                 let head = u64::from(process.state) | u64::from(process.priority) << 8;

@@ -52,8 +52,9 @@ pub mod cap_table {
 pub mod process {
     /// `w1` instruction pointer, `w2` stack pointer, `w3` priority, `w4` first argument (`rdi`);
     /// `c0` root `CapTable` (`MANAGE`), `c1` `Table4` (`MANAGE`), `c2` keeper (`Notify`, optional).
-    /// Only while stopped. Needs `CONTROL`. `EBUSY`: not stopped. `EMLINK`: four processes share the
-    /// table already.
+    /// Only while stopped. Its ceiling is its priority then. Needs `CONTROL`. `EBUSY`: not stopped.
+    /// `EMLINK`: four processes share the table already. `EPERM`: a priority above the invoker's
+    /// ceiling.
     pub const CONFIGURE: u64 = 1;
     /// Runs it from where it stands. Needs `CONTROL`. `EINVAL`: not configured, or its space is gone.
     pub const START: u64 = 2;
@@ -79,8 +80,11 @@ pub mod process {
     /// `w1`, `w2` a name of up to 16 bytes, padded with zeros, little-endian; shown in reports. Needs
     /// `CONTROL`.
     pub const SET_NAME: u64 = 10;
-    /// `w1` priority. Needs `CONTROL`.
+    /// `w1` priority. Needs `CONTROL`. `EPERM`: above the invoker's ceiling.
     pub const SET_PRIORITY: u64 = 11;
+    /// `w1` ceiling: the highest priority that it may give to processes. Needs `CONTROL`. `EPERM`:
+    /// above the invoker's own.
+    pub const SET_CEILING: u64 = 12;
 
     /// States of a process.
     pub mod state {

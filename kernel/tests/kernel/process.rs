@@ -114,6 +114,60 @@ fn configuring_needs_rights_to_all_that_it_takes() {
 }
 
 #[test]
+fn whoever_buys_a_process_cannot_make_it_more_urgent_than_the_drivers() {
+    let (parties, maker) = maker();
+    let sys = parties.sys(maker);
+    let with = |priority| {
+        let start = Registers { priority, ..START };
+        NEW.configure(&sys, start, NEW_ROOT, cap(NEW_SPACE), 0)
+    };
+    assert_eq!(with(START.priority + 1), Err(error(EPERM)));
+    with(START.priority).expect("its own priority");
+    assert_eq!(
+        NEW.set_priority(&sys, START.priority + 1),
+        Err(error(EPERM))
+    );
+    assert_eq!(NEW.set_ceiling(&sys, START.priority + 1), Err(error(EPERM)));
+    assert_eq!(NEW.set_ceiling(&sys, 64), Err(error(EINVAL)));
+    // Nor itself, though it may do what it likes with its own process.
+    assert_eq!(
+        PROCESS.set_priority(&sys, START.priority + 1),
+        Err(error(EPERM))
+    );
+    // What its maker gives it, it may give on, and no more.
+    with(7).expect("a lower priority");
+    let child = parties.named(maker, FREE);
+    assert_eq!(
+        parties
+            .processor
+            .process(child)
+            .expect("it lives")
+            .ceiling
+            .get(),
+        7
+    );
+    NEW.set_ceiling(&sys, START.priority).expect("its own");
+    assert_eq!(
+        parties
+            .processor
+            .process(child)
+            .expect("it lives")
+            .priority
+            .get(),
+        7
+    );
+    assert_eq!(
+        parties
+            .processor
+            .process(child)
+            .expect("it lives")
+            .ceiling
+            .get(),
+        u64::from(START.priority)
+    );
+}
+
+#[test]
 fn four_processes_share_a_space_or_a_table_at_most() {
     let (parties, maker) = maker();
     let sys = parties.sys(maker);
@@ -213,7 +267,7 @@ fn what_is_told_of_a_process_needs_the_right() {
         }
     }
     assert_eq!(status_of(&parties, other, FREE, &[0], &[]), errno(ENOSYS));
-    assert_eq!(status_of(&parties, other, FREE, &[12], &[]), errno(ENOSYS));
+    assert_eq!(status_of(&parties, other, FREE, &[13], &[]), errno(ENOSYS));
     assert_eq!(status_of(&parties, other, FREE + 8, &[1], &[]), VOID);
 }
 

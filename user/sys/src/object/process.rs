@@ -129,6 +129,11 @@ impl Cap<Process> {
     pub fn set_priority(self, sys: &impl Sys, priority: u8) -> Result<(), Error> {
         self.perform(sys, &Message::new(&[method::SET_PRIORITY, priority as u64]))
     }
+
+    /// Sets the highest priority that it may give to processes.
+    pub fn set_ceiling(self, sys: &impl Sys, ceiling: u8) -> Result<(), Error> {
+        self.perform(sys, &Message::new(&[method::SET_CEILING, ceiling as u64]))
+    }
 }
 
 /// Where a process starts.
