@@ -163,10 +163,10 @@ impl Driver {
             let (table, index) = host.table_of(slot);
             self.bank
                 .buy_caps(sys, kind, 1, table, index)
-                .trying(format_args!(
-                    "buying the port's {} from the driver's bank",
-                    kind.name()
-                ))?;
+                .map_err(|error| {
+                    let what = format!("buying the port's {} from the driver's bank", kind.name());
+                    Failure::buying(sys, self.bank, what, error)
+                })?;
         }
         self.function
             .bind(sys, slots.aperture)

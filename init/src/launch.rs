@@ -130,7 +130,7 @@ impl Launcher {
         };
         let child = Builder::new(sys, host.window(), scratch)
             .build(&program, held.process, held.root)
-            .map_err(|error| Failure::of(what(&step(&error)), error.error))?;
+            .map_err(|error| Failure::buying(sys, order.bank, what(&step(&error)), error.error))?;
         child.start(sys).trying(what("letting it run"))?;
         Ok(child)
     }

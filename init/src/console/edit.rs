@@ -166,8 +166,10 @@ impl Editor {
     }
 
     fn enter(&mut self, screen: &mut Vec<u8>) -> String {
-        self.cursor = self.text.len();
-        self.draw(screen);
+        if self.cursor < self.text.len() {
+            self.cursor = self.text.len();
+            self.draw(screen);
+        }
         screen.extend(b"\r\n");
         self.history.add(self.text.trim());
         let line = core::mem::take(&mut self.text);

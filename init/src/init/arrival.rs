@@ -8,7 +8,7 @@ use rt::child::{Grant, STACK_PAGES};
 
 use super::{Init, Work};
 use crate::driver::DriverPhase;
-use crate::failure::{Failure, Trying};
+use crate::failure::Failure;
 use crate::guest::SELF_NAMES;
 use crate::host::{DEVICE_DMA, DEVICE_MEMORY, Host, PRIME, priority};
 use crate::launch::{OWN_BANK, Order, clear, image};
@@ -163,7 +163,7 @@ impl<H: Host> Init<'_, H> {
         clear(host, slots.bank.address());
         PRIME
             .sub_bank(host.sys(), plan.limit, false, slots.bank)
-            .trying("making its bank")?;
+            .map_err(|error| Failure::buying(host.sys(), PRIME, "making its bank", error))?;
         member.has_bank = true;
         let arguments = stack::arguments(user, &plan)?;
         let order = Order {

@@ -65,7 +65,7 @@ impl<H: Host> Init<'_, H> {
         clear(host, driver.bank.address());
         PRIME
             .sub_bank(sys, driver.base, false, driver.bank)
-            .trying("making its bank")
+            .map_err(|error| Failure::buying(sys, PRIME, "making its bank", error))
             .map_err(during)?;
         let (grants, arguments) = start::equip(host, driver).map_err(during)?;
         let order = Order {

@@ -175,6 +175,21 @@ fn the_guest_gets_the_authorities_and_its_end_halts_the_machine() {
 }
 
 #[test]
+fn a_guest_whose_bank_is_too_small_is_told_so() {
+    let world = world();
+    let line = "users=off program=bin/test program-bank=20 after=stay";
+    start(world, line, "");
+    assert_eq!(total(world), total(&World::new(Machine::with([]))));
+    let log = logged();
+    assert!(
+        log.contains("program=bin/test: starting bin/test: buying a")
+            && log.contains("the bank's limit")
+            && log.contains("give the bank a higher limit"),
+        "{log}"
+    );
+}
+
+#[test]
 fn a_guest_may_end_and_leave_the_console() {
     let world = world();
     let before = total(&World::new(Machine::with([])));

@@ -93,7 +93,7 @@ fn a_spawn_that_fails_halfway_takes_nothing() {
         world.banks.borrow_mut().get_mut(&PRIME_ID).unwrap().limit = prime_limit;
         let shown = type_line(&mut init, "spawn carol\r");
         assert!(shown.contains("spawning carol: "), "{shown}");
-        assert!(shown.contains("give the bank a higher limit"), "{shown}");
+        assert!(shown.contains("give the machine more memory"), "{shown}");
         assert_eq!(
             (total(world), limit(world, init.driver.bank)),
             before,
