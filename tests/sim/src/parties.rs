@@ -13,7 +13,7 @@ use abi::batch::RESCIND_LIMBO;
 use abi::boot::{layout, slot};
 use abi::cap::{CapAddr, Kind, Rights};
 use abi::error::{EAGAIN, MORE, OK, Status, status};
-use abi::invoke::{Op, Received, pack};
+use abi::invoke::Op;
 use abi::method::process::state;
 use abi::{PAGE_SIZE, TABLE_ENTRIES};
 use kernel::frame::Frame;
@@ -21,14 +21,14 @@ use kernel::genesis::priority;
 use kernel::object::{Oid, State};
 use kernel::process::{Process, Registers};
 use sys::object::{CapTable, Page, Range, Registers as Start, Table};
-use sys::{Cap, Event, Message, Reply, Request, Sys};
+use sys::{Cap, Event, Message, Reply, Sys};
 
 use crate::machine::SimMachine;
 use crate::processor::Processor;
 use crate::random::Dice;
 
 /// Objects of a test's machine, unless it asks for more.
-pub const OBJECTS: usize = 400;
+pub const OBJECTS: usize = if cfg!(miri) { 256 } else { 400 };
 
 /// A process that the test moves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -99,7 +99,7 @@ impl Parties {
             spawned: RefCell::new(Vec::new()),
             answers: RefCell::default(),
             yielding: RefCell::default(),
-            audited: Cell::new(true),
+            audited: Cell::new(!cfg!(miri)),
             looked_at: Cell::new(0),
         }
     }
@@ -115,8 +115,10 @@ impl Parties {
     }
 
     /// Turns the audits between steps off or on: for tests that count, or that break something.
+    ///
+    /// Miri looks at each access itself, and takes its time: there they are always off.
     pub fn audit_each_step(&self, each: bool) {
-        self.audited.set(each);
+        self.audited.set(each && !cfg!(miri));
     }
 
     /// Checks everything now.
@@ -559,50 +561,7 @@ const PROCESS_IN_HAND: CapAddr = 24;
 const SPACE_IN_HAND: CapAddr = 25;
 const TABLE_IN_HAND: CapAddr = 26;
 
-/// The registers of a call.
-pub fn call(capability: CapAddr, message: &Message) -> Registers {
-    registers(Op::Call, OK, capability, message)
-}
-
-/// The registers of an invocation.
-pub fn registers(op: Op, status: Status, capability: CapAddr, message: &Message) -> Registers {
-    let mut registers = Registers {
-        rax: op as u64 | u64::from(status) << 32,
-        rdi: capability.into(),
-        r13: pack(message.caps),
-        r14: pack(message.receive),
-        ..Registers::default()
-    };
-    registers.set_words(message.words);
-    registers
-}
-
-/// What an invocation's registers say when it comes back.
-pub fn reply(registers: &Registers) -> Reply {
-    Reply {
-        status: registers.rax as Status,
-        words: registers.words(),
-        received: registers.r13 as u8,
-    }
-}
-
-/// What a wait's registers say when it comes back.
-pub fn event(registers: &Registers) -> Event {
-    let kind = (registers.rax >> 32) as u8;
-    if kind == Received::Notified as u8 {
-        return Event::Notified {
-            group: registers.rdi as u16,
-            bits: registers.rsi,
-        };
-    }
-    Event::Request(Request {
-        badge: registers.rdi,
-        words: registers.words(),
-        received: registers.r13 as u8,
-        own_badge: registers.r14,
-        call: kind == Received::Call as u8,
-    })
-}
+pub use crate::registers::{call, event, registers, reply};
 
 /// What a party can do, as programs see it. Panics when the party would wait.
 #[derive(Clone, Copy)]

@@ -99,6 +99,11 @@ impl Processor {
         self.live.get()
     }
 
+    /// Changes the message registers of who runs.
+    pub fn set_registers(&self, registers: Registers) {
+        self.live.set(registers);
+    }
+
     /// Leaves the kernel for the process that it chose.
     fn leave(&self, next: Option<&Process>, registers: Registers) {
         match next {

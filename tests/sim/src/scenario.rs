@@ -1,0 +1,99 @@
+//! What is played: which programs there are, and what must come of it.
+//!
+//! - [`storage`]: kernel and spacebank, with tenants, a pinner with its device, and fuzzers, whose
+//!   banks are destroyed at random instants.
+
+pub mod storage;
+
+use std::fmt;
+use std::rc::Rc;
+
+use crate::failure::Failure;
+use crate::world::{Ending, Settings, World};
+
+/// A scenario.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scenario {
+    /// Kernel and spacebank.
+    Storage,
+}
+
+impl Scenario {
+    /// All of them.
+    pub const ALL: [Scenario; 1] = [Scenario::Storage];
+
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Scenario::Storage => "storage",
+        }
+    }
+
+    fn world(self, settings: Settings) -> Rc<World> {
+        match self {
+            Scenario::Storage => storage::world(settings),
+        }
+    }
+
+    /// Plays it.
+    pub fn play(self, settings: Settings) -> Report {
+        let world = self.world(settings);
+        let ending = world.run();
+        let failure = match ending {
+            Ending::Over | Ending::Steps => None,
+            Ending::Quiet => Some(Failure::Stuck {
+                waiting: "the scenario isn't over".to_owned(),
+            }),
+            Ending::Failed(failure) => Some(failure),
+        };
+        let trace = failure.as_ref().map(|_| world.trace());
+        Report {
+            scenario: self,
+            settings,
+            steps: world.steps(),
+            audits: world.audits(),
+            over: ending_is_over(&failure, world.steps(), settings.steps),
+            failure,
+            trace: trace.unwrap_or_default(),
+        }
+    }
+}
+
+fn ending_is_over(failure: &Option<Failure>, steps: u64, limit: u64) -> bool {
+    failure.is_none() && steps < limit
+}
+
+/// What came of a run.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// What was played.
+    pub scenario: Scenario,
+    /// How.
+    pub settings: Settings,
+    /// Steps.
+    pub steps: u64,
+    /// Audits of the whole kernel.
+    pub audits: u64,
+    /// It came to its end, before the steps were used up.
+    pub over: bool,
+    /// What was found.
+    pub failure: Option<Failure>,
+    /// What happened last, if something was found.
+    pub trace: String,
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Settings { seed, steps, .. } = self.settings;
+        let name = self.scenario.name();
+        match &self.failure {
+            None => write!(f, "{name}, seed {seed}: {} steps, sound", self.steps),
+            Some(failure) => write!(
+                f,
+                "{}\n{name}, seed {seed}, step {}: {failure}\n\
+                 again: cargo run -p sim --release -- --scenario {name} --seed {seed} --steps {steps} --trace",
+                self.trace, self.steps
+            ),
+        }
+    }
+}
