@@ -17,10 +17,12 @@
 use alloc::format;
 use alloc::string::{String, ToString};
 
+use abi::PRIORITIES;
 use abi::boot::slot;
 use rt::child::Grant;
 use sys::Cap;
 use sys::bank::{Bank, BankRights};
+use sys::object::Process;
 
 use crate::boot::{AfterProgram, PROGRAM_ENDED};
 use crate::failure::{Failure, Trying};
@@ -109,7 +111,11 @@ impl<H: Host> Init<'_, H> {
             bit: bit::GUEST,
         };
         self.launcher.launch(host, &image, &order, guest.held)?;
-        Ok(())
+        // It stands in for all of the system: for drivers, too.
+        let process: Cap<Process> = Cap::at(guest.held.process);
+        process
+            .set_ceiling(sys, PRIORITIES as u8 - 1)
+            .trying("letting it give any priority")
     }
 
     /// The guest stopped: says why.
