@@ -26,6 +26,14 @@ impl<M: Machine> Kernel<'_, M> {
         (self.cpu.ready.get() >> (priority & 63)) >> 1 == 0
     }
 
+    /// Whether a process may be switched to directly: nobody of a higher priority is ready, and nobody
+    /// of the same is kept from a turn that is due.
+    #[inline(always)]
+    fn may_take_over(&self, process: &Process) -> bool {
+        let ready = self.cpu.ready.get() >> (process.priority.get() & 63);
+        ready == 0 || (ready == 1 && self.takes_over_turn(process))
+    }
+
     /// Makes another process the current one and charges the time until now to the old one.
     #[inline(always)]
     fn switch_directly(&self, from: &Process, to: &Process) {
@@ -75,7 +83,7 @@ impl<M: Machine> Kernel<'_, M> {
             return None;
         }
         let server = self.process(row.frame.get());
-        if server.state.get() != state::WAITING || !self.may_run(server.priority.get()) {
+        if server.state.get() != state::WAITING || !self.may_take_over(server) {
             return None;
         }
 
@@ -110,7 +118,7 @@ impl<M: Machine> Kernel<'_, M> {
             return None;
         }
         let client = self.resumable(server.caller.get(), server.caller_token.get())?;
-        if !self.may_run(client.priority.get()) {
+        if !self.may_take_over(client) {
             return None;
         }
 

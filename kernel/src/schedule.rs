@@ -1,4 +1,8 @@
 //! Who runs: fixed priorities, round robin among equals, time charged to who uses it.
+//!
+//! A turn belongs to a priority and ends at a time. Who is interrupted by somebody more urgent goes on
+//! with the same turn, and so do those who call each other and answer at once: nobody gets a new turn
+//! out of being interrupted, or out of calling, while equals wait.
 
 use core::cell::Cell;
 
@@ -12,6 +16,22 @@ use crate::process::{Links, Process, Registers};
 
 /// How long a process runs before an equal gets its turn: 10 ms, in parts of a second.
 const SLICES_A_SECOND: u64 = 100;
+
+/// A priority's turn.
+#[derive(Clone, Copy)]
+struct Turn {
+    /// Whose it is; `NONE` when the next one who runs begins another.
+    holder: Frame,
+    /// The tick at which it ends.
+    end: u64,
+}
+
+impl Turn {
+    const NONE: Turn = Turn {
+        holder: Frame::NONE,
+        end: 0,
+    };
+}
 
 /// One CPU's state.
 pub struct Cpu {
@@ -28,6 +48,7 @@ pub struct Cpu {
     /// Tick that the timer is set to.
     pub timer: Cell<u64>,
     queues: [Cell<Links>; PRIORITIES],
+    turns: [Cell<Turn>; PRIORITIES],
 }
 
 impl Cpu {
@@ -51,6 +72,7 @@ impl Cpu {
                 })
             }; PRIORITIES]
                 .map(|_| Cell::new(empty)),
+            turns: [const { Cell::new(Turn::NONE) }; PRIORITIES],
         }
     }
 
@@ -83,6 +105,10 @@ impl<M: Machine> Kernel<'_, M> {
     pub(crate) fn enqueue(&self, process: &Process) {
         if self.is_current(process) {
             return;
+        }
+        let turn = &self.cpu.turns[usize::from(process.priority.get()) % PRIORITIES];
+        if turn.get().holder == process.frame.get() {
+            turn.set(Turn::NONE);
         }
         let queue = self.cpu.queue(process);
         let (frame, ends) = (process.frame.get(), queue.get());
@@ -238,23 +264,56 @@ impl<M: Machine> Kernel<'_, M> {
             return None;
         }
         let priority = 63 - ready.leading_zeros() as usize;
-        let next = self.process(self.cpu.queues[priority].get().before);
+        let next = self.next_of(priority);
         self.dequeue(next);
         self.cpu.current.set(next.frame.get());
         self.load_space_of(next);
-        let slice_end = self
-            .cpu
-            .since
-            .get()
-            .wrapping_add(self.machine.frequency() / SLICES_A_SECOND);
-        self.cpu.slice_end.set(slice_end);
         if self.cpu.ready.get() >> priority & 1 != 0 {
-            self.set_timer_by(slice_end);
+            self.set_timer_by(self.cpu.slice_end.get());
         }
         if next.full.get() == 0 {
             *registers = next.message.get();
         }
         Some(next)
+    }
+
+    /// Who of a priority runs next, and until when: the first, but for who comes back from having been
+    /// interrupted when its turn is over and others wait.
+    fn next_of(&self, priority: usize) -> &Process {
+        let (queue, turn) = (&self.cpu.queues[priority], &self.cpu.turns[priority]);
+        let now = self.cpu.since.get();
+        let mut next = self.process(queue.get().before);
+        let Turn { holder, end } = turn.get();
+        if holder == next.frame.get() {
+            if now < end {
+                self.cpu.slice_end.set(end);
+                return next;
+            }
+            self.dequeue(next);
+            self.enqueue(next);
+            next = self.process(queue.get().before);
+        }
+        let end = now.wrapping_add(self.machine.frequency() / SLICES_A_SECOND);
+        let holder = next.frame.get();
+        turn.set(Turn { holder, end });
+        self.cpu.slice_end.set(end);
+        next
+    }
+
+    /// Whether a process may be switched to directly while equals of it wait: as long as their turn
+    /// lasts, whoever has it. They are not passed by for longer.
+    #[cold]
+    pub(crate) fn takes_over_turn(&self, process: &Process) -> bool {
+        let turn = &self.cpu.turns[usize::from(process.priority.get()) % PRIORITIES];
+        let end = turn.get().end;
+        if self.machine.ticks() >= end {
+            return false;
+        }
+        let holder = process.frame.get();
+        turn.set(Turn { holder, end });
+        self.cpu.slice_end.set(end);
+        self.set_timer_by(end);
+        true
     }
 
     fn load_space_of(&self, process: &Process) {

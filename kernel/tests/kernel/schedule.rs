@@ -15,6 +15,8 @@ const ALL: usize = 5;
 /// Priorities that they have: above init's and spacebank's.
 const LOWEST: u8 = 61;
 const PRIORITIES: u8 = 3;
+/// How long a turn is.
+const SLICE: u64 = FREQUENCY / 100;
 
 /// Slot of the n-th party's `Notify`, and of its process.
 fn notify_slot(n: usize) -> u16 {
@@ -32,12 +34,23 @@ struct Model {
     waiting: [bool; ALL],
     told: [bool; ALL],
     current: Option<usize>,
+    /// Whose the turn of each priority is, and when it ends.
+    turns: [(Option<usize>, u64); PRIORITIES as usize],
+    now: u64,
 }
 
 impl Model {
     fn ready(&mut self, who: usize) {
         if self.current != Some(who) {
-            self.queues[usize::from(self.priority[who])].push_back(who);
+            self.stand_last(who);
+        }
+    }
+
+    fn stand_last(&mut self, who: usize) {
+        let priority = usize::from(self.priority[who]);
+        self.queues[priority].push_back(who);
+        if self.turns[priority].0 == Some(who) {
+            self.turns[priority].0 = None;
         }
     }
 
@@ -63,7 +76,37 @@ impl Model {
     }
 
     fn next(&mut self) {
-        self.current = self.queues.iter_mut().rev().find_map(VecDeque::pop_front);
+        self.current = None;
+        let Some(urgent) = self.queues.iter().rposition(|queue| !queue.is_empty()) else {
+            return;
+        };
+        let mut next = self.queues[urgent].pop_front().expect("it is not empty");
+        let (holder, end) = self.turns[urgent];
+        if holder != Some(next) || self.now >= end {
+            if holder == Some(next) {
+                self.stand_last(next);
+                next = self.queues[urgent].pop_front().expect("it was put there");
+            }
+            self.turns[urgent] = (Some(next), self.now + SLICE);
+        }
+        self.current = Some(next);
+    }
+
+    /// One who waited, and is more urgent than the one who runs and all that are ready, runs at once,
+    /// within the turn that is.
+    fn woken_directly(&mut self, whom: usize) -> bool {
+        let Some(who) = self.current else {
+            return false;
+        };
+        let priority = usize::from(self.priority[whom]);
+        let passed_by = usize::from(self.priority[who]);
+        let all_below = self.queues[priority + 1..].iter().all(VecDeque::is_empty);
+        let directly = priority > passed_by && all_below;
+        if directly {
+            self.queues[passed_by].push_front(who);
+            self.current = Some(whom);
+        }
+        directly
     }
 }
 
@@ -134,6 +177,8 @@ proptest! {
             waiting: [false; ALL],
             told: [false; ALL],
             current: Some(0),
+            turns: [(None, 0); PRIORITIES as usize],
+            now: parties.machine().now(),
         };
         (1..ALL).for_each(|who| model.ready(who));
         let oid = |who: usize| all[who].oid();
@@ -145,10 +190,11 @@ proptest! {
                 break;
             };
             prop_assert_eq!(runs, Some(oid(who)));
+            model.now = parties.machine().now();
             match step {
                 Step::Yield => {
                     parties.processor.system_call(registers(Op::Yield, OK, 0, &Message::default()));
-                    model.queues[usize::from(model.priority[who])].push_back(who);
+                    model.stand_last(who);
                     model.next();
                 }
                 Step::Wait => {
@@ -163,6 +209,9 @@ proptest! {
                     let signal = registers(Op::Send, OK, notify_slot(whom), &Message::default());
                     parties.processor.system_call(signal);
                     if std::mem::take(&mut model.waiting[whom]) {
+                        if model.woken_directly(whom) {
+                            continue;
+                        }
                         model.ready(whom);
                     } else {
                         model.told[whom] = true;
@@ -187,7 +236,8 @@ proptest! {
                     parties.machine().advance(FREQUENCY / 50);
                     parties.machine().take_alarm();
                     parties.processor.tick();
-                    model.queues[usize::from(model.priority[who])].push_back(who);
+                    model.now = parties.machine().now();
+                    model.stand_last(who);
                     model.next();
                 }
                 Step::Interrupt => {
@@ -239,4 +289,96 @@ fn priorities_are_bounded() {
     assert_eq!(PROCESS.set_priority(&sys, 64), Err(error(EINVAL)));
     assert_eq!(PROCESS.set_priority(&sys, 255), Err(error(EINVAL)));
     PROCESS.set_priority(&sys, 63).expect("in range");
+}
+
+/// Two equals, of which the first runs, and one who is more urgent and waits.
+fn rivals(parties: &Parties, all: &[Party]) -> (Party, Party, Party) {
+    for other in &all[2..] {
+        parties.begin(*other, registers(Op::Wait, OK, 0, &Message::default()));
+    }
+    parties.run(all[0]);
+    for (n, priority) in [(2, 63), (0, 62), (1, 62)] {
+        let process: Cap<sys::object::Process> = cap(process_slot(n));
+        process
+            .set_priority(&parties.sys(all[0]), priority)
+            .expect("in range");
+    }
+    (all[0], all[1], all[2])
+}
+
+fn runs(parties: &Parties, party: Party) -> bool {
+    let current = parties.processor.current();
+    current.map(|process| process.oid.get()) == Some(party.oid())
+}
+
+/// Whoever runs executes `syscall`.
+fn execute(parties: &Parties, op: Op, address: u16) {
+    let registers = registers(op, OK, address, &Message::default());
+    parties.processor.system_call(registers);
+}
+
+#[test]
+fn who_is_interrupted_again_and_again_gets_no_new_turn_while_equals_wait() {
+    let (parties, all) = setting();
+    let (a, b, urgent) = rivals(&parties, &all);
+    let mut rounds = 0;
+    while !runs(&parties, b) {
+        rounds += 1;
+        assert!(rounds < 20, "the other gets no turn");
+        assert!(runs(&parties, a));
+        // Less than a turn passes, then it has itself interrupted.
+        parties.machine().advance(FREQUENCY / 500);
+        execute(&parties, Op::Send, notify_slot(2));
+        assert!(runs(&parties, urgent));
+        execute(&parties, Op::Wait, 0);
+    }
+    assert!(rounds >= 4, "it was its turn until then");
+}
+
+#[test]
+fn who_calls_and_is_answered_passes_no_equal_by_for_more_than_a_turn() {
+    for capabilities in [0, 1] {
+        let (parties, all) = setting();
+        let start = FREE + 30;
+        start_of(&parties, all[2], 1, all[0], start);
+        let (a, b, server) = rivals(&parties, &all);
+        let mut rounds = 0;
+        while !runs(&parties, b) {
+            rounds += 1;
+            assert!(rounds < 20, "the other gets no turn");
+            assert!(runs(&parties, a));
+            parties.machine().advance(FREQUENCY / 500);
+            // With a capability the call goes the long way.
+            let sent = &[abi::boot::slot::ROOT; 1][..capabilities];
+            let message = Message::new(&[1]).with_caps(sent);
+            let call = sim::parties::call(start, &message);
+            parties.processor.system_call(call);
+            assert!(runs(&parties, server));
+            execute(&parties, Op::ReplyWait, 0);
+        }
+    }
+}
+
+#[test]
+fn a_turn_ends_for_who_was_answered_directly_after_an_equal_became_ready() {
+    let (parties, all) = setting();
+    let (start, notify) = (FREE + 30, FREE + 31);
+    start_of(&parties, all[2], 1, all[0], start);
+    notify_of(&parties, all[1], 0, all[2], notify);
+    let (a, b, server) = rivals(&parties, &all);
+    // The other waits: there is nobody to take turns with, and nothing to end one.
+    execute(&parties, Op::Yield, 0);
+    assert!(runs(&parties, b));
+    execute(&parties, Op::Wait, 0);
+    assert!(runs(&parties, a));
+    parties.machine().advance(FREQUENCY);
+    parties.machine().take_alarm();
+    execute(&parties, Op::Call, start);
+    assert!(runs(&parties, server));
+    execute(&parties, Op::Send, notify);
+    execute(&parties, Op::ReplyWait, 0);
+    if !runs(&parties, b) {
+        let latest = parties.machine().now() + FREQUENCY / 100;
+        assert!(parties.machine().alarm() <= latest, "nothing ends the turn");
+    }
 }
