@@ -165,6 +165,9 @@ pub struct BenchOptions {
     /// Take today's figures for the reviewed ones: rewrites tests/bench/figures.txt.
     #[arg(long)]
     pub bless: bool,
+    /// Only the exact figures: leave out those over a real network back-end.
+    #[arg(long)]
+    pub quick: bool,
     /// What the bench boots on. Instructions are counted in any case.
     #[command(flatten)]
     pub machine: MachineOptions,

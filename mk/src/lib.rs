@@ -7,7 +7,8 @@
 //! From a checkout to a boot: [`checkout`] finds the folders, [`setup`] installs what is missing,
 //! [`toolchain`] says how to call cargo for the bare target, [`programs`] lists what is built,
 //! [`artifacts`] builds it, [`archive`] packs it; [`machine`], [`network`] and [`launch`] make
-//! QEMU's command line, [`process`] runs it and [`outcome`] says how it ended.
+//! QEMU's command line, [`process`] runs it and [`outcome`] says how it ended. [`frames`] and
+//! [`load`] make traffic for a guest, [`plugin`] counts what it executes for that.
 
 pub mod archive;
 pub mod artifacts;
@@ -16,10 +17,13 @@ pub mod checks;
 pub mod cli;
 pub mod figures;
 pub mod forwards;
+pub mod frames;
 pub mod launch;
+pub mod load;
 pub mod machine;
 pub mod network;
 pub mod outcome;
+pub mod plugin;
 pub mod process;
 pub mod programs;
 pub mod progress;

@@ -83,5 +83,10 @@ fn bench_as_check() -> Result<Tally> {
             tally.check("bench: it did not come to its end", false);
         }
     }
+    let counted = bench::check_dgram(&prepared);
+    if let Err(error) = &counted {
+        println!("{error:#}");
+    }
+    tally.check("bench: echoes over dgram are counted", counted.is_ok());
     Ok(tally)
 }
