@@ -26,12 +26,11 @@ impl<M: Machine> Kernel<'_, M> {
         (self.cpu.ready.get() >> (priority & 63)) >> 1 == 0
     }
 
-    /// Whether a process may be switched to directly: nobody of a higher priority is ready, and nobody
-    /// of the same is kept from a turn that is due.
+    /// Whether a process may be switched to directly: nobody of its priority or a higher one is ready,
+    /// so nobody is kept from a turn.
     #[inline(always)]
     fn may_take_over(&self, process: &Process) -> bool {
-        let ready = self.cpu.ready.get() >> (process.priority.get() & 63);
-        ready == 0 || (ready == 1 && self.takes_over_turn(process))
+        self.cpu.ready.get() >> (process.priority.get() & 63) == 0
     }
 
     /// Makes another process the current one and charges the time until now to the old one.

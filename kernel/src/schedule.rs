@@ -300,22 +300,6 @@ impl<M: Machine> Kernel<'_, M> {
         next
     }
 
-    /// Whether a process may be switched to directly while equals of it wait: as long as their turn
-    /// lasts, whoever has it. They are not passed by for longer.
-    #[cold]
-    pub(crate) fn takes_over_turn(&self, process: &Process) -> bool {
-        let turn = &self.cpu.turns[usize::from(process.priority.get()) % PRIORITIES];
-        let end = turn.get().end;
-        if self.machine.ticks() >= end {
-            return false;
-        }
-        let holder = process.frame.get();
-        turn.set(Turn { holder, end });
-        self.cpu.slice_end.set(end);
-        self.set_timer_by(end);
-        true
-    }
-
     fn load_space_of(&self, process: &Process) {
         let space = process.space.get();
         if space != self.cpu.space.get() {
