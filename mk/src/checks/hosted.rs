@@ -22,10 +22,6 @@ const LOOM: &[&str] = &["ring", "virtio"];
 const MIRI: &[(&str, &[&str])] = &[
     ("ring", &["--lib", "--", "--skip", "at_every_wrap"]),
     ("virtio", &["--test", "location"]),
-    (
-        "virtio",
-        &["--test", "queue", "--", "--skip", "every_size_works"],
-    ),
     ("rt", &["--lib", "--", "text::"]),
 ];
 
