@@ -91,7 +91,7 @@ fn invocation(context: &Context) -> Registers {
     };
     let addresses = || std::array::from_fn(|_| address(context));
     let mut registers = Registers {
-        rax: op | dice.below(2) * (word(context) << 32),
+        rax: op | (dice.below(2) * (word(context) << 32)),
         rdi: address(context).into(),
         r13: pack(addresses()),
         r14: pack(addresses()),
