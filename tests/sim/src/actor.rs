@@ -2,10 +2,14 @@
 //!
 //! - [`tenant`]: buys, uses, shares and gives back storage, and knows what it should have;
 //! - [`pinner`]: a driver in miniature, that pins what others offer, and its device;
-//! - [`fuzzer`]: invokes what it has with whatever comes.
+//! - [`fuzzer`]: invokes what it has with whatever comes;
+//! - [`driver`]: the real ethernet driver, over the simulated card;
+//! - [`stack`]: its clients.
 
+pub mod driver;
 pub mod fuzzer;
 pub mod pinner;
+pub mod stack;
 pub mod tenant;
 
 use dev::Program as _;

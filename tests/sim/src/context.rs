@@ -198,6 +198,7 @@ impl Context {
         if !self.fault(address, access) {
             return false;
         }
+        self.0.world.count("accesses to memory that was taken back");
         let back = Registers {
             rax: Op::FaultReturn as u64,
             rdi: image::RUNNING,

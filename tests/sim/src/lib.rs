@@ -9,20 +9,24 @@
 //!   `dev::Program`;
 //! - [`world`]: who runs when, what happens between two steps, and what is checked;
 //! - [`bank`], [`actor`], [`launch`]: programs;
+//! - [`card`], [`network`], [`guard`]: a network card, what travels, and who may touch it;
 //! - [`scenario`]: what is played;
 //! - [`trace`], [`failure`]: what happened, and what was found;
 //! - [`random`]: where all decisions come from.
 
 pub mod actor;
 pub mod bank;
+pub mod card;
 pub mod context;
 pub mod failure;
 pub mod fiber;
+pub mod guard;
 pub mod image;
 pub mod launch;
 pub mod machine;
 pub mod memory;
 pub mod mmu;
+pub mod network;
 pub mod parties;
 pub mod pci;
 pub mod processor;

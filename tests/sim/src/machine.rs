@@ -37,6 +37,22 @@ pub struct Line {
     pub pending: bool,
 }
 
+/// A fault of the machine's, planted to see that it is found: to the checks it looks as if the kernel
+/// had forgotten to ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Plant {
+    /// Single translations are not forgotten.
+    KeepPages,
+    /// No translations are ever forgotten but those of another address space.
+    KeepAll,
+    /// Frames are not zeroed.
+    DontZero,
+    /// Bus mastering can't be switched off.
+    KeepMaster,
+    /// The device goes on writing where it was told to stop.
+    WriteOn,
+}
+
 /// What the kernel asked for as the last thing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
@@ -62,6 +78,7 @@ pub struct SimMachine {
     console: RefCell<Vec<u8>>,
     ending: Cell<Option<Ending>>,
     early: Cell<Option<Frame>>,
+    plant: Cell<Option<Plant>>,
 }
 
 /// Bytes of console output that are kept.
@@ -82,6 +99,7 @@ impl SimMachine {
             console: RefCell::new(Vec::new()),
             ending: Cell::new(None),
             early: Cell::new(None),
+            plant: Cell::new(None),
         }
     }
 
@@ -138,6 +156,16 @@ impl SimMachine {
         self.early.get()
     }
 
+    /// Plants a fault.
+    pub fn plant(&self, plant: Option<Plant>) {
+        self.plant.set(plant);
+    }
+
+    /// Whether this fault is planted.
+    pub fn has(&self, plant: Plant) -> bool {
+        self.plant.get() == Some(plant)
+    }
+
     /// Whether the machine was told to stop.
     pub fn ending(&self) -> Option<Ending> {
         self.ending.get()
@@ -175,15 +203,19 @@ unsafe impl Machine for SimMachine {
 
     fn kernel_entry(&self, index: usize) -> u64 {
         // Present, writable, not for users, no RAM.
-        (index as u64) << 12 | 3
+        (0x8_0000 + index as u64) << 12 | 3
     }
 
     fn flush_page(&self, address: u64) {
-        self.mmu.forget(address);
+        if !self.has(Plant::KeepPages) && !self.has(Plant::KeepAll) {
+            self.mmu.forget(address);
+        }
     }
 
     fn flush_all(&self) {
-        self.mmu.forget_all();
+        if !self.has(Plant::KeepAll) {
+            self.mmu.forget_all();
+        }
     }
 
     fn zero(&self, frame: Frame) {
@@ -191,7 +223,9 @@ unsafe impl Machine for SimMachine {
         if (pinned || self.mmu.remembers(frame)) && self.early.get().is_none() {
             self.early.set(Some(frame));
         }
-        self.memory.zero(frame);
+        if !self.has(Plant::DontZero) {
+            self.memory.zero(frame);
+        }
     }
 
     fn random(&self) -> u64 {
@@ -224,7 +258,12 @@ unsafe impl Machine for SimMachine {
     }
 
     fn pci_write(&self, function: u16, offset: u16, width: Width, value: u32) {
-        self.pci.write(function, offset, width, value);
+        let kept = if self.has(Plant::KeepMaster) && offset == 4 {
+            self.pci.read(function, 4, width) & 4
+        } else {
+            0
+        };
+        self.pci.write(function, offset, width, value | kept);
     }
 
     fn is_device_memory(&self, first_page: u64, pages: u64) -> bool {

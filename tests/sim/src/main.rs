@@ -1,32 +1,106 @@
-//! Campaigns of the simulator.
-fn main() {
-    let seed = std::env::args()
-        .nth(1)
-        .and_then(|s| s.parse().ok())
-        .unwrap_or(1);
-    let count: u64 = std::env::args()
-        .nth(2)
-        .and_then(|s| s.parse().ok())
-        .unwrap_or(1);
-    let steps: u64 = std::env::args()
-        .nth(3)
-        .and_then(|s| s.parse().ok())
-        .unwrap_or(100_000);
-    let begin = std::time::Instant::now();
-    let mut total = 0;
-    for seed in seed..seed + count {
-        let mut settings = sim::world::Settings::from_seed(seed);
-        settings.steps = steps;
-        settings.live = std::env::var("LIVE").is_ok();
-        let report = sim::scenario::Scenario::Storage.play(settings);
-        total += report.steps;
-        if report.failure.is_some() || count == 1 {
-            println!("{report} over {}", report.over);
-        }
-        if report.failure.is_some() {
+//! Campaigns of the simulator: many seeds, one after the other.
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use clap::Parser;
+use sim::scenario::Scenario;
+use sim::world::Settings;
+
+/// Plays scenarios with kernel, servers and clients, interleaved by a seed, and checks what must hold
+/// after each step.
+#[derive(Parser)]
+#[command(version, about)]
+struct Options {
+    /// What to play: storage, ethernet or all.
+    #[arg(long, default_value = "all")]
+    scenario: String,
+    /// The first seed.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// How many seeds, one after the other.
+    #[arg(long, default_value_t = 1)]
+    count: u64,
+    /// Steps of each run.
+    #[arg(long, default_value_t = 100_000)]
+    steps: u64,
+    /// Audit the whole kernel once in so many steps.
+    #[arg(long)]
+    audit_every: Option<u32>,
+    /// Print everything that happens.
+    #[arg(long)]
+    trace: bool,
+    /// Go on after a failure.
+    #[arg(long)]
+    keep_going: bool,
+}
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    let scenarios: Vec<Scenario> = Scenario::ALL
+        .into_iter()
+        .filter(|scenario| options.scenario == "all" || options.scenario == scenario.name())
+        .collect();
+    if scenarios.is_empty() {
+        let names = Scenario::ALL.map(Scenario::name).join(", ");
+        eprintln!(
+            "no scenario '{}': there are {names}, and all",
+            options.scenario
+        );
+        return ExitCode::from(2);
+    }
+    let mut failures = 0;
+    for scenario in scenarios {
+        failures += campaign(scenario, &options);
+        if failures != 0 && !options.keep_going {
             break;
         }
     }
-    let s = begin.elapsed().as_secs_f64();
-    println!("{total} steps in {s:.2}: {:.0}/s", total as f64 / s);
+    match failures {
+        0 => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
+    }
+}
+
+/// Plays one scenario with all seeds; answers how many runs failed.
+fn campaign(scenario: Scenario, options: &Options) -> u64 {
+    let begun = Instant::now();
+    let (mut runs, mut steps, mut failures, mut over) = (0, 0, 0, 0);
+    let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
+    for seed in options.seed..options.seed.saturating_add(options.count) {
+        let mut settings = Settings {
+            steps: options.steps,
+            live: options.trace,
+            ..Settings::from_seed(seed)
+        };
+        if let Some(every) = options.audit_every {
+            settings.audit_every = every;
+        }
+        let report = scenario.play(settings);
+        runs += 1;
+        steps += report.steps;
+        over += u64::from(report.over);
+        for (what, count) in &report.counts {
+            *counts.entry(what).or_default() += count;
+        }
+        if report.failure.is_some() {
+            println!("{report}");
+            failures += 1;
+            if !options.keep_going {
+                break;
+            }
+        }
+    }
+    let seconds = begun.elapsed().as_secs_f64();
+    println!(
+        "{}: {runs} runs, {over} played to their end, {steps} steps, {failures} failures; \
+         {seconds:.1} s, {:.0} steps a second",
+        scenario.name(),
+        steps as f64 / seconds.max(1e-9),
+    );
+    for (what, count) in counts {
+        println!("{count:>12} {what}");
+    }
+    failures
 }

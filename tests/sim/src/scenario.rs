@@ -1,37 +1,43 @@
 //! What is played: which programs there are, and what must come of it.
 //!
 //! - [`storage`]: kernel and spacebank, with tenants, a pinner with its device, and fuzzers, whose
-//!   banks are destroyed at random instants.
+//!   banks are destroyed at random instants;
+//! - [`ethernet`]: the ethernet driver too, with stacks and a simulated card.
 
+pub mod ethernet;
 pub mod storage;
 
 use std::fmt;
 use std::rc::Rc;
 
 use crate::failure::Failure;
-use crate::world::{Ending, Settings, World};
+use crate::world::{Counts, Ending, Settings, World};
 
 /// A scenario.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scenario {
     /// Kernel and spacebank.
     Storage,
+    /// Kernel, spacebank and the ethernet driver.
+    Ethernet,
 }
 
 impl Scenario {
     /// All of them.
-    pub const ALL: [Scenario; 1] = [Scenario::Storage];
+    pub const ALL: [Scenario; 2] = [Scenario::Storage, Scenario::Ethernet];
 
     /// Its name.
     pub const fn name(self) -> &'static str {
         match self {
             Scenario::Storage => "storage",
+            Scenario::Ethernet => "ethernet",
         }
     }
 
     fn world(self, settings: Settings) -> Rc<World> {
         match self {
             Scenario::Storage => storage::world(settings),
+            Scenario::Ethernet => ethernet::world(settings),
         }
     }
 
@@ -51,7 +57,7 @@ impl Scenario {
             scenario: self,
             settings,
             steps: world.steps(),
-            audits: world.audits(),
+            counts: world.counts(),
             over: ending_is_over(&failure, world.steps(), settings.steps),
             failure,
             trace: trace.unwrap_or_default(),
@@ -72,8 +78,8 @@ pub struct Report {
     pub settings: Settings,
     /// Steps.
     pub steps: u64,
-    /// Audits of the whole kernel.
-    pub audits: u64,
+    /// What the run came by.
+    pub counts: Counts,
     /// It came to its end, before the steps were used up.
     pub over: bool,
     /// What was found.

@@ -9,6 +9,7 @@
 //! the whole kernel every so many steps.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use abi::cap::Kind;
@@ -21,7 +22,7 @@ use crate::context::Context;
 use crate::failure::Failure;
 use crate::fiber::{Fiber, Outcome, Pause};
 use crate::image;
-use crate::machine::FREQUENCY;
+use crate::machine::{FREQUENCY, Plant};
 use crate::processor::Processor;
 use crate::random::Dice;
 use crate::trace::{Event, Trace};
@@ -45,6 +46,8 @@ pub struct Settings {
     pub leap: u32,
     /// Print what happens.
     pub live: bool,
+    /// A fault that should be found.
+    pub plant: Option<Plant>,
 }
 
 impl Settings {
@@ -61,9 +64,13 @@ impl Settings {
             device: *dice.pick(&[2, 5, 20, 100]),
             leap: *dice.pick(&[50, 500, 5000]),
             live: false,
+            plant: None,
         }
     }
 }
+
+/// What runs came by, and how often.
+pub type Counts = BTreeMap<&'static str, u64>;
 
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq)]
@@ -82,6 +89,9 @@ pub enum Ending {
 pub trait Device {
     /// Acts once. Answers whether it did anything.
     fn act(&self, world: &World) -> bool;
+
+    /// Whether it may still do something, though it did nothing now.
+    fn has_work(&self, world: &World) -> bool;
 }
 
 /// What a program does: a function on the host.
@@ -114,10 +124,10 @@ pub struct World {
     raised: RefCell<Vec<u8>>,
     steps: Cell<u64>,
     audited: Cell<u32>,
-    audits: Cell<u64>,
     stopping: Cell<bool>,
     ending: RefCell<Option<Ending>>,
     trace: RefCell<Trace>,
+    counts: RefCell<Counts>,
 }
 
 impl World {
@@ -129,6 +139,7 @@ impl World {
         let dice = Dice::new(settings.seed);
         let processor = Processor::boot(settings.objects, &dice)
             .unwrap_or_else(|error| panic!("the machine can't boot: {error}"));
+        processor.machine().plant(settings.plant);
         Rc::new(World {
             processor,
             dice,
@@ -140,10 +151,10 @@ impl World {
             raised: RefCell::default(),
             steps: Cell::new(0),
             audited: Cell::new(0),
-            audits: Cell::new(0),
             stopping: Cell::new(false),
             ending: RefCell::default(),
             trace: RefCell::new(Trace::new(settings.live)),
+            counts: RefCell::default(),
         })
     }
 
@@ -178,11 +189,6 @@ impl World {
         self.steps.get()
     }
 
-    /// Audits of the whole kernel so far.
-    pub fn audits(&self) -> u64 {
-        self.audits.get()
-    }
-
     /// The time, in nanoseconds.
     pub fn now(&self) -> u64 {
         self.processor.machine().now()
@@ -209,6 +215,16 @@ impl World {
         if let Err(error) = result {
             self.fail(failure(error));
         }
+    }
+
+    /// Counts something that a run should come by.
+    pub fn count(&self, what: &'static str) {
+        *self.counts.borrow_mut().entry(what).or_default() += 1;
+    }
+
+    /// What the run came by, and how often.
+    pub fn counts(&self) -> Counts {
+        self.counts.borrow().clone()
     }
 
     /// Notes what an actor did.
@@ -323,7 +339,10 @@ impl World {
 
     /// Audits the whole kernel, and checks what the scenario demands.
     pub fn look_at_all(&self) {
-        self.audits.set(self.audits.get() + 1);
+        self.count("audits");
+        if self.processor.kernel().census()[2] != 0 {
+            self.count("audits with something in limbo");
+        }
         self.demand(self.processor.kernel().audit(), Failure::Kernel);
         let stale = self
             .processor
@@ -349,6 +368,7 @@ impl World {
                 break;
             };
             self.note(self.running(), Event::Interrupt(vector));
+            self.count("interrupts");
             self.processor.interrupt(Some(vector));
         }
         if self.processor.machine().take_alarm() {
@@ -367,6 +387,7 @@ impl World {
     /// is over.
     fn preempt(&self, who: Oid) {
         self.note(who, Event::Preempted);
+        self.count("turns lost");
         if self.dice.one_in(8) {
             self.processor.machine().advance(FREQUENCY / 100);
             self.processor.machine().take_alarm();
@@ -415,7 +436,9 @@ impl World {
             self.let_interrupts_in();
             return true;
         }
-        acted != 0 || self.processor.current().is_some()
+        acted != 0
+            || self.processor.current().is_some()
+            || devices.iter().any(|device| device.has_work(self))
     }
 
     /// Lets the process that the kernel chose go on.
@@ -498,7 +521,10 @@ impl World {
                 })
             };
             match dead {
-                Some(fiber) => drop(fiber),
+                Some(fiber) => {
+                    self.count("programs ended by revocation");
+                    drop(fiber);
+                }
                 None => return,
             }
         }

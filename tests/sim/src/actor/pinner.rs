@@ -18,6 +18,7 @@ use sys::{Cap, Error, Event, Mem, Message, Request, Sys};
 
 use crate::actor::SLEEP;
 use crate::context::Context;
+use crate::machine::Plant;
 use crate::pci::FUNCTIONS;
 use crate::program::Program;
 use crate::world::{Code, Device, Dma, World};
@@ -58,6 +59,10 @@ impl Device for Scribbler {
             let bytes = world.dice.word().to_le_bytes();
             world.dma(FUNCTIONS[0], address, Dma::Write(&bytes))
         }
+    }
+
+    fn has_work(&self, _: &World) -> bool {
+        false
     }
 }
 
@@ -164,6 +169,7 @@ impl Pinner {
             match pinned {
                 Ok(address) => {
                     self.used.push(slot);
+                    self.context.world().count("frames pinned");
                     self.device.pinned.borrow_mut().push((slot, address));
                 }
                 // The client may take its segment back at any instant.
@@ -197,10 +203,12 @@ impl Pinner {
         let n = self.context.world().dice.below(self.used.len() as u64) as usize;
         let slot = self.used.swap_remove(n);
         // The device is done first, then the frame is let go.
-        self.device
-            .pinned
-            .borrow_mut()
-            .retain(|(other, _)| *other != slot);
+        if !self.context.world().processor.machine().has(Plant::WriteOn) {
+            self.device
+                .pinned
+                .borrow_mut()
+                .retain(|(other, _)| *other != slot);
+        }
         let unpinned = self.window.aperture().unpin(&self.context, slot);
         self.context.claim(unpinned.is_ok(), || {
             format!("unpinning {slot}: {unpinned:?}")
@@ -214,6 +222,7 @@ impl Pinner {
             };
             let count = slots.len();
             for slot in slots {
+                self.context.world().count("pinned frames whose owner went");
                 let known = self.used.contains(&slot);
                 self.context
                     .claim(known, || format!("slot {slot} is not in use, and orphaned"));

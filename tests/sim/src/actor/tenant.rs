@@ -412,6 +412,7 @@ impl Tenant {
             self.before += pages.len() as u64;
             self.uncounted |= *lent || holding != 0;
         }
+        self.context.world().count("objects sold back");
         self.is_gone(thing);
     }
 
@@ -435,6 +436,7 @@ impl Tenant {
 
     fn destroy(&mut self, holding: usize) {
         let Holding { bank, things, .. } = self.holdings.swap_remove(holding);
+        self.context.world().count("sub-banks destroyed");
         self.uncounted |= things
             .iter()
             .any(|thing| matches!(thing, Thing::Segment { lent: true, .. }));
@@ -488,6 +490,7 @@ impl Tenant {
         }
         self.claim(removed.is_ok(), || format!("removing: {removed:?}"));
         let Holding { things, .. } = self.holdings.swap_remove(holding);
+        self.context.world().count("sub-banks removed");
         self.program.give_slot(bank.address());
         self.holdings[0].things.extend(things);
     }

@@ -197,6 +197,8 @@ impl Init {
         } = self.users[n];
         let context = &self.context;
         context.note(|| format!("user {n} loses everything"));
+        self.context.world().count("users' banks destroyed");
+
         if self.dice().one_in(3) {
             let begun = bank.destroy_and_notify(context, Cap::<Notify>::at(self.ended));
             // A fuzzer may have destroyed it itself, and no slot may be left for who waits.

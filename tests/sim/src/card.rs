@@ -1,0 +1,431 @@
+//! A simulated network card. It stands for no real device: the driver reaches it through `ethdrv`'s
+//! transport trait, and it reaches memory by DMA, at its own pace.
+//!
+//! It fills buffers and sends frames while the driver does other things, reports what was sent in any
+//! order, keeps what it was lent as long as it likes, and (if it is told to) says what isn't so.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use ethdrv::transport::{DeviceFault, Full, Information, Interest, Piece, Received, Transport};
+use kernel::machine::Source;
+
+use crate::context::Context;
+use crate::network::{self, Network, SHORTEST, Stamp, WIRE};
+use crate::pci::FUNCTIONS;
+use crate::world::{Device, Dma, World};
+
+/// The function.
+pub const FUNCTION: u16 = FUNCTIONS[1];
+/// The entry of its MSI-X table that serves all queues.
+pub const ENTRY: u16 = 0;
+/// Bytes before a frame, in either direction.
+const HEADROOM: u32 = 12;
+/// Frames that can be posted, and sent, at a time.
+const CAPACITY: u16 = 8;
+
+/// What it is and can do.
+pub const INFORMATION: Information = Information {
+    mac: [0x52, 0x54, 0, 0, 0, 1],
+    frame_limit: 1514,
+    receive_capacity: CAPACITY,
+    transmit_capacity: CAPACITY,
+    pieces: 2,
+    receive_headroom: HEADROOM,
+    transmit_headroom: HEADROOM,
+};
+
+#[derive(Default)]
+struct Queues {
+    /// Posted, and not shown to the device yet.
+    new_buffers: Vec<(Piece, u16)>,
+    buffers: VecDeque<(Piece, u16)>,
+    filled: VecDeque<Received>,
+    /// Queued, and not shown to the device yet.
+    new_frames: Vec<(Vec<Piece>, u16)>,
+    frames: VecDeque<(Vec<Piece>, u16)>,
+    /// Read, and not reported yet.
+    left: Vec<u16>,
+    reported: VecDeque<u16>,
+    interest: Interest,
+    /// What came over the wire and has no buffer yet.
+    incoming: VecDeque<Vec<u8>>,
+    lies: VecDeque<Lie>,
+}
+
+impl Queues {
+    /// Whether the card holds this buffer, or has filled it.
+    fn has_buffer(&self, token: u16) -> bool {
+        let mut buffers = self.buffers.iter().chain(&self.new_buffers);
+        buffers.any(|(_, other)| *other == token)
+            || self.filled.iter().any(|entry| entry.token == token)
+    }
+
+    /// Whether the card has this frame, or has not said that it left.
+    fn has_frame(&self, token: u16) -> bool {
+        let mut frames = self.frames.iter().chain(&self.new_frames);
+        frames.any(|(_, other)| *other == token)
+            || self.left.contains(&token)
+            || self.reported.contains(&token)
+    }
+
+    /// The next lie, if it is one: of what the card really holds it may say anything.
+    fn next_lie(&mut self, receiving: bool) -> Option<Lie> {
+        let lie = *self.lies.front()?;
+        let (fits, true_enough) = match lie {
+            Lie::Receive(token, _) => (receiving, self.has_buffer(token)),
+            Lie::Transmit(token) => (!receiving, self.has_frame(token)),
+            Lie::Fault => (true, false),
+        };
+        if fits || true_enough {
+            self.lies.pop_front();
+        }
+        (fits && !true_enough).then_some(lie)
+    }
+}
+
+/// What a device says that isn't so.
+#[derive(Clone, Copy)]
+enum Lie {
+    Receive(u16, u32),
+    Transmit(u16),
+    Fault,
+}
+
+/// The card.
+pub struct Card {
+    queues: RefCell<Queues>,
+    network: Rc<Network>,
+    lies: Cell<bool>,
+    talks: Cell<bool>,
+}
+
+impl Card {
+    /// A card on this network.
+    pub fn new(network: &Rc<Network>) -> Card {
+        Card {
+            queues: RefCell::default(),
+            network: network.clone(),
+            lies: Cell::new(false),
+            talks: Cell::new(true),
+        }
+    }
+
+    /// Whether it says what isn't so, now and then.
+    pub fn set_lies(&self, lies: bool) {
+        self.lies.set(lies);
+    }
+
+    /// Whether the other end of the wire sends.
+    pub fn set_talks(&self, talks: bool) {
+        self.talks.set(talks);
+    }
+
+    /// Forgets everything that it was lent.
+    pub fn reset(&self) {
+        *self.queues.borrow_mut() = Queues::default();
+    }
+
+    /// The card, as the driver reaches it.
+    pub fn transport(self: &Rc<Card>, context: &Context) -> CardTransport {
+        CardTransport {
+            card: self.clone(),
+            context: context.clone(),
+        }
+    }
+
+    fn raise(&self, world: &World, wanted: bool) {
+        if wanted {
+            self.queues.borrow_mut().interest = Interest::default();
+            world.raise(Source::MsiX {
+                function: FUNCTION,
+                entry: ENTRY,
+            });
+        }
+    }
+
+    /// The other end of the wire sends something.
+    fn hear(&self, world: &World) -> bool {
+        if !self.talks.get() || self.queues.borrow().incoming.len() >= 8 {
+            return false;
+        }
+        let dice = &world.dice;
+        let frame = match dice.below(16) {
+            0 => garbage(world),
+            _ => {
+                let users = self.network.open_users();
+                if users.is_empty() {
+                    return false;
+                }
+                let Some(stamp) = self.network.next(WIRE, *dice.pick(&users)) else {
+                    return false;
+                };
+                stamp.frame(length(world))
+            }
+        };
+        self.queues.borrow_mut().incoming.push_back(frame);
+        true
+    }
+
+    /// Fills a buffer, or two if the frame is too long for one.
+    fn fill(&self, world: &World) -> bool {
+        let (frame, buffers) = {
+            let mut queues = self.queues.borrow_mut();
+            let Some(frame) = queues.incoming.front() else {
+                return false;
+            };
+            let needed = (frame.len() + HEADROOM as usize).div_ceil(2048 - 16).max(1);
+            if queues.buffers.len() < needed {
+                return false;
+            }
+            let frame = queues.incoming.pop_front().unwrap_or_default();
+            let buffers: Vec<(Piece, u16)> = queues.buffers.drain(..needed).collect();
+            (frame, buffers)
+        };
+        let mut rest = &frame[..];
+        let mut entries = Vec::new();
+        for (n, (buffer, token)) in buffers.iter().enumerate() {
+            let offset = if n == 0 { HEADROOM } else { 0 };
+            let room = (buffer.length - offset) as usize;
+            let (now, later) = rest.split_at(rest.len().min(room));
+            rest = later;
+            world.dma(
+                FUNCTION,
+                buffer.address,
+                Dma::Write(&[0xee; HEADROOM as usize][..offset as usize]),
+            );
+            world.dma(
+                FUNCTION,
+                buffer.address + u64::from(offset),
+                Dma::Write(now),
+            );
+            entries.push(Received {
+                token: *token,
+                offset,
+                length: now.len() as u32,
+                more: n + 1 < buffers.len(),
+            });
+        }
+        world.note_device("receives bytes", frame.len() as u64);
+        let wanted = {
+            let mut queues = self.queues.borrow_mut();
+            queues.filled.extend(entries);
+            queues.interest.receive
+        };
+        self.raise(world, wanted);
+        true
+    }
+
+    /// Reads a frame and puts it on the wire.
+    fn send(&self, world: &World) -> bool {
+        let next = self.queues.borrow_mut().frames.pop_front();
+        let Some((pieces, token)) = next else {
+            return false;
+        };
+        let mut frame = Vec::new();
+        for piece in &pieces {
+            let mut bytes = vec![0; piece.length as usize];
+            world.dma(FUNCTION, piece.address, Dma::Read(&mut bytes));
+            frame.extend_from_slice(&bytes);
+        }
+        world.note_device("sends bytes", frame.len() as u64);
+        world.count("frames sent to the wire");
+        if frame.get(..6) == Some(&network::mac(WIRE).bytes()[..])
+            && let Err(claim) = self.network.arrived(WIRE, &frame)
+        {
+            world.fail(crate::failure::Failure::Claim {
+                actor: "the wire".to_owned(),
+                claim,
+            });
+        }
+        self.queues.borrow_mut().left.push(token);
+        true
+    }
+
+    /// Says that a frame left: any of those that did.
+    fn report(&self, world: &World) -> bool {
+        let wanted = {
+            let mut queues = self.queues.borrow_mut();
+            if queues.left.is_empty() {
+                return false;
+            }
+            let n = world.dice.below(queues.left.len() as u64) as usize;
+            let token = queues.left.swap_remove(n);
+            queues.reported.push_back(token);
+            queues.interest.transmit
+        };
+        self.raise(world, wanted);
+        true
+    }
+
+    /// Says what isn't so: of buffers that it does not hold.
+    fn lie(&self, world: &World) -> bool {
+        if !self.lies.get() || !world.dice.one_in(8) {
+            return false;
+        }
+        let dice = &world.dice;
+        let mut queues = self.queues.borrow_mut();
+        let token = match dice.below(3) {
+            0 => dice.word() as u16,
+            _ => dice.below(u64::from(CAPACITY)) as u16,
+        };
+        let lie = match dice.below(3) {
+            0 => Lie::Receive(token, dice.word() as u32),
+            1 => Lie::Transmit(token),
+            _ => Lie::Fault,
+        };
+        if queues.lies.len() < 4 {
+            queues.lies.push_back(lie);
+        }
+        true
+    }
+}
+
+/// A length that frames have: mostly short, some in two pieces, few as long as can be.
+pub fn length(world: &World) -> usize {
+    let dice = &world.dice;
+    match dice.below(16) {
+        0 => INFORMATION.frame_limit as usize,
+        1..=3 => dice.range(SHORTEST as u64, INFORMATION.frame_limit.into()) as usize,
+        _ => dice.range(SHORTEST as u64, 260) as usize,
+    }
+}
+
+/// What no driver should hand to anybody.
+fn garbage(world: &World) -> Vec<u8> {
+    let dice = &world.dice;
+    let nobody = Stamp {
+        from: WIRE,
+        to: 0x77,
+        epoch: 0,
+        sequence: 0,
+    };
+    match dice.below(4) {
+        // A runt, an empty frame, a giant, one for nobody.
+        0 => vec![2; dice.below(14) as usize],
+        1 => Vec::new(),
+        2 => nobody.frame(dice.range(2100, 3900) as usize),
+        _ => nobody.frame(length(world)),
+    }
+}
+
+impl Device for Card {
+    fn act(&self, world: &World) -> bool {
+        if !world.processor.machine().pci.is_master(FUNCTION) {
+            return false;
+        }
+        if world.dice.one_in(200) {
+            // An interrupt that nothing stands behind.
+            self.raise(world, true);
+        }
+        match world.dice.below(8) {
+            0 | 1 => self.hear(world) || self.fill(world),
+            2 | 3 => self.fill(world) || self.send(world),
+            4 | 5 => self.send(world) || self.report(world),
+            6 => self.report(world) || self.fill(world),
+            _ => self.lie(world) || self.report(world) || self.hear(world),
+        }
+    }
+
+    fn has_work(&self, world: &World) -> bool {
+        let queues = self.queues.borrow();
+        let held = !queues.frames.is_empty() || !queues.left.is_empty();
+        let comes = !queues.incoming.is_empty() && !queues.buffers.is_empty();
+        world.processor.machine().pci.is_master(FUNCTION) && (held || comes || self.talks.get())
+    }
+}
+
+/// The card, as the driver reaches it: each call is a step.
+pub struct CardTransport {
+    card: Rc<Card>,
+    context: Context,
+}
+
+impl Transport for CardTransport {
+    fn information(&self) -> Information {
+        INFORMATION
+    }
+
+    fn link(&mut self) -> bool {
+        true
+    }
+
+    fn post(&mut self, buffer: Piece, token: u16) -> Result<(), Full> {
+        let mut queues = self.card.queues.borrow_mut();
+        let fits = token < CAPACITY && !queues.has_buffer(token);
+        queues.new_buffers.push((buffer, token));
+        drop(queues);
+        self.context
+            .claim(fits, || format!("buffer {token} was posted twice"));
+        Ok(())
+    }
+
+    fn receive(&mut self) -> Result<Option<Received>, DeviceFault> {
+        self.context.step();
+        let mut queues = self.card.queues.borrow_mut();
+        match queues.next_lie(true) {
+            Some(Lie::Receive(token, length)) => {
+                return Ok(Some(Received {
+                    token,
+                    offset: HEADROOM,
+                    length,
+                    more: false,
+                }));
+            }
+            Some(_) => return Err(DeviceFault { what: "nonsense" }),
+            None => {}
+        }
+        Ok(queues.filled.pop_front())
+    }
+
+    fn transmit(&mut self, pieces: &[Piece], token: u16) -> Result<(), Full> {
+        let mut queues = self.card.queues.borrow_mut();
+        let (frames, new) = (&queues.frames, &queues.new_frames);
+        if frames.len() + new.len() + queues.left.len() >= usize::from(CAPACITY) {
+            return Err(Full);
+        }
+        let known = queues.has_frame(token);
+        let fits = token < CAPACITY && !known && (1..=2).contains(&pieces.len());
+        queues.new_frames.push((pieces.to_vec(), token));
+        drop(queues);
+        self.context
+            .claim(fits, || format!("frame {token} was queued twice"));
+        Ok(())
+    }
+
+    fn transmitted(&mut self) -> Result<Option<u16>, DeviceFault> {
+        self.context.step();
+        let mut queues = self.card.queues.borrow_mut();
+        match queues.next_lie(false) {
+            Some(Lie::Transmit(token)) => return Ok(Some(token)),
+            Some(_) => return Err(DeviceFault { what: "nonsense" }),
+            None => {}
+        }
+        Ok(queues.reported.pop_front())
+    }
+
+    fn flush(&mut self) {
+        self.context.step();
+        let mut queues = self.card.queues.borrow_mut();
+        let (buffers, frames) = (
+            std::mem::take(&mut queues.new_buffers),
+            std::mem::take(&mut queues.new_frames),
+        );
+        queues.buffers.extend(buffers);
+        queues.frames.extend(frames);
+    }
+
+    fn ask(&mut self, interest: Interest) -> bool {
+        self.context.step();
+        let mut queues = self.card.queues.borrow_mut();
+        queues.interest = interest;
+        let lies = !queues.lies.is_empty();
+        interest.receive && (lies || !queues.filled.is_empty())
+            || interest.transmit && (lies || !queues.reported.is_empty())
+    }
+
+    fn quiet(&mut self) {
+        self.card.queues.borrow_mut().interest = Interest::default();
+    }
+}

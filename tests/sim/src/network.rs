@@ -1,0 +1,284 @@
+//! What travels over the simulated ethernet, and what must become of it.
+//!
+//! Every frame says who sent it to whom and as the how-manieth of that flow, and the rest of it is a
+//! pattern made of that. So whoever receives one sees whether it was altered, came twice, came out of
+//! order or was lost.
+//!
+//! Frames to *steady* receivers must all arrive: a sender sends no more than the receiver has room
+//! for. Others may lose frames, but may see none twice and none out of order.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+
+use dev::Mac;
+
+/// A party: a user by number, or the wire.
+pub type Party = u16;
+/// The other end of the wire.
+pub const WIRE: Party = 0xff;
+
+/// Bytes before the stamp.
+const HEADER: usize = 14;
+/// Shortest frame with a stamp.
+pub const SHORTEST: usize = HEADER + 20;
+/// An ethernet type that the standard sets aside for experiments (IEEE 802, 0x88b5).
+const EXPERIMENT: [u8; 2] = [0x88, 0xb5];
+const MAGIC: u32 = 0x7573_7566;
+
+/// Frames that a steady receiver has room for.
+pub const ROOM: u32 = 5;
+
+/// The address of a party.
+pub fn mac(party: Party) -> Mac {
+    Mac::new([2, 0, 0, 0, 1, party as u8])
+}
+
+/// What a frame says of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    /// Who sent it.
+    pub from: Party,
+    /// To whom.
+    pub to: Party,
+    /// In which life of the driver.
+    pub epoch: u32,
+    /// As the how-manieth of its flow.
+    pub sequence: u32,
+}
+
+impl Stamp {
+    fn words(self) -> [u32; 4] {
+        let ends = u32::from(self.from) << 16 | u32::from(self.to);
+        [MAGIC, ends, self.epoch, self.sequence]
+    }
+
+    fn pattern(self, n: usize) -> u8 {
+        let seed = self
+            .sequence
+            .wrapping_mul(31)
+            .wrapping_add(u32::from(self.from));
+        (seed as usize).wrapping_add(n.wrapping_mul(7)) as u8
+    }
+
+    /// The frame, of this many bytes.
+    pub fn frame(self, length: usize) -> Vec<u8> {
+        let mut frame = vec![0; length.max(SHORTEST)];
+        frame[..6].copy_from_slice(&mac(self.to).bytes());
+        frame[6..12].copy_from_slice(&mac(self.from).bytes());
+        frame[12..14].copy_from_slice(&EXPERIMENT);
+        for (n, word) in self.words().into_iter().enumerate() {
+            frame[HEADER + 4 * n..][..4].copy_from_slice(&word.to_le_bytes());
+        }
+        let length = frame.len() as u32;
+        frame[HEADER + 16..][..4].copy_from_slice(&length.to_le_bytes());
+        for (n, byte) in frame.iter_mut().enumerate().skip(SHORTEST) {
+            *byte = self.pattern(n);
+        }
+        frame
+    }
+
+    /// What a frame says of itself, if it is one of these and whole.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn read(frame: &[u8]) -> Result<Stamp, String> {
+        if frame.len() < SHORTEST || frame[12..14] != EXPERIMENT {
+            return Err(format!(
+                "no frame of ours: {:02x?}",
+                &frame[..frame.len().min(40)]
+            ));
+        }
+        let word = |n: usize| {
+            let bytes: [u8; 4] = std::array::from_fn(|m| frame[HEADER + 4 * n + m]);
+            u32::from_le_bytes(bytes)
+        };
+        let stamp = Stamp {
+            from: (word(1) >> 16) as Party,
+            to: word(1) as Party,
+            epoch: word(2),
+            sequence: word(3),
+        };
+        if word(0) != MAGIC || word(4) as usize != frame.len() {
+            return Err(format!("a frame cut off or altered at its head: {stamp:?}"));
+        }
+        let altered = (SHORTEST..frame.len()).find(|n| frame[*n] != stamp.pattern(*n));
+        match altered {
+            None => Ok(stamp),
+            Some(n) => Err(format!("a frame altered at byte {n}: {stamp:?}")),
+        }
+    }
+}
+
+/// From one party to another.
+#[derive(Clone, Copy, Debug, Default)]
+struct Flow {
+    sent: u32,
+    /// The next one that may arrive.
+    expected: u32,
+}
+
+/// A user, as far as its traffic goes.
+#[derive(Clone, Copy, Debug, Default)]
+struct User {
+    steady: bool,
+    /// It has a session, so that frames can reach it.
+    open: bool,
+    /// Frames on their way to it, or not given back.
+    outstanding: u32,
+}
+
+/// Who sent what to whom.
+#[derive(Default)]
+pub struct Network {
+    epoch: Cell<u32>,
+    flows: RefCell<BTreeMap<(Party, Party), Flow>>,
+    users: RefCell<BTreeMap<Party, User>>,
+    delivered: Cell<u64>,
+}
+
+impl Network {
+    /// The life of the driver that this is.
+    pub fn epoch(&self) -> u32 {
+        self.epoch.get()
+    }
+
+    /// Frames that arrived somewhere.
+    pub fn delivered(&self) -> u64 {
+        self.delivered.get()
+    }
+
+    /// The driver is dead: what was on its way is lost.
+    pub fn driver_died(&self) {
+        self.epoch.set(self.epoch.get() + 1);
+        self.flows.borrow_mut().clear();
+        for user in self.users.borrow_mut().values_mut() {
+            user.outstanding = 0;
+            user.open = false;
+        }
+    }
+
+    /// There is a user.
+    pub fn set_user(&self, user: Party, steady: bool) {
+        let state = User {
+            steady,
+            ..User::default()
+        };
+        self.users.borrow_mut().insert(user, state);
+    }
+
+    /// A user's session began, or ended.
+    pub fn set_open(&self, user: Party, open: bool) {
+        if let Some(user) = self.users.borrow_mut().get_mut(&user) {
+            user.open = open;
+        }
+    }
+
+    /// Whether every frame to this user must arrive.
+    pub fn is_steady(&self, user: Party) -> bool {
+        self.user(user).steady
+    }
+
+    fn user(&self, party: Party) -> User {
+        match party {
+            WIRE => User {
+                steady: true,
+                open: true,
+                outstanding: 0,
+            },
+            party => self.users.borrow().get(&party).copied().unwrap_or_default(),
+        }
+    }
+
+    /// Users that frames can be sent to.
+    pub fn open_users(&self) -> Vec<Party> {
+        let users = self.users.borrow();
+        users
+            .iter()
+            .filter(|(_, user)| user.open)
+            .map(|(party, _)| *party)
+            .collect()
+    }
+
+    /// Whether everything that must arrive has.
+    pub fn is_quiet(&self) -> bool {
+        let flows = self.flows.borrow();
+        flows
+            .iter()
+            .all(|((from, to), flow)| !self.is_strict(*from, *to) || flow.sent == flow.expected)
+    }
+
+    fn is_strict(&self, from: Party, to: Party) -> bool {
+        let (from, to) = (self.user(from), self.user(to));
+        from.steady && to.steady
+    }
+
+    /// A stamp for the next frame of a flow, if the receiver has room for one more.
+    pub fn next(&self, from: Party, to: Party) -> Option<Stamp> {
+        let receiver = self.user(to);
+        let limited = receiver.steady && to != WIRE;
+        if !receiver.open || (limited && receiver.outstanding >= ROOM) {
+            return None;
+        }
+        if let Some(user) = self.users.borrow_mut().get_mut(&to) {
+            user.outstanding += 1;
+        }
+        let mut flows = self.flows.borrow_mut();
+        let flow = flows.entry((from, to)).or_default();
+        flow.sent += 1;
+        Some(Stamp {
+            from,
+            to,
+            epoch: self.epoch.get(),
+            sequence: flow.sent - 1,
+        })
+    }
+
+    /// A frame arrived.
+    ///
+    /// # Errors
+    /// Why it should not have, or not so.
+    pub fn arrived(&self, at: Party, frame: &[u8]) -> Result<(), String> {
+        if at != WIRE && frame.get(..6) != Some(&mac(at).bytes()[..]) {
+            return Err(format!(
+                "a frame for somebody else: {:02x?}",
+                &frame[..frame.len().min(14)]
+            ));
+        }
+        let stamp = Stamp::read(frame)?;
+        if frame[6..12] != mac(stamp.from).bytes() {
+            return Err(format!("a frame with another's source address: {stamp:?}"));
+        }
+        if stamp.to != at {
+            return Err(format!("a frame that was for {}: {stamp:?}", stamp.to));
+        }
+        self.delivered.set(self.delivered.get() + 1);
+        if stamp.epoch != self.epoch.get() {
+            // Read out of a session that is over.
+            return Ok(());
+        }
+        let strict = self.is_strict(stamp.from, at);
+        let mut flows = self.flows.borrow_mut();
+        let flow = flows.entry((stamp.from, at)).or_default();
+        if stamp.sequence < flow.expected {
+            return Err(format!(
+                "{stamp:?} came twice, or late: {} was expected",
+                flow.expected
+            ));
+        }
+        if strict && stamp.sequence != flow.expected {
+            return Err(format!("frame {} was lost: {stamp:?} came", flow.expected));
+        }
+        flow.expected = stamp.sequence + 1;
+        Ok(())
+    }
+
+    /// A user gave frames back, of this life of the driver.
+    pub fn given_back(&self, user: Party, epoch: u32, frames: u32) {
+        if epoch != self.epoch.get() {
+            return;
+        }
+        if let Some(user) = self.users.borrow_mut().get_mut(&user) {
+            user.outstanding = user.outstanding.saturating_sub(frames);
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! Quick campaigns, and that they can fail.
+//!
+//! One run again: `SIM_SEED=17 cargo test -p sim --test simulation storage`, or, with everything that
+//! happens, the command that a failure prints. `SIM_COUNT` and `SIM_STEPS` make campaigns longer.
+
+use sim::machine::Plant;
+use sim::scenario::{Report, Scenario};
+use sim::world::{Counts, Settings};
+
+fn variable(name: &str) -> Option<u64> {
+    let value = std::env::var(name).ok()?;
+    Some(
+        value
+            .parse()
+            .unwrap_or_else(|_| panic!("{name} is no number: {value}")),
+    )
+}
+
+fn settings(seed: u64) -> Settings {
+    Settings {
+        steps: variable("SIM_STEPS").unwrap_or(if cfg!(miri) { 1_500 } else { 60_000 }),
+        ..Settings::from_seed(seed)
+    }
+}
+
+/// Plays some seeds, or the one that is asked for; answers what they came by.
+fn campaign(scenario: Scenario, count: u64) -> Counts {
+    let first = variable("SIM_SEED").unwrap_or(1);
+    let count = match variable("SIM_SEED") {
+        Some(_) => variable("SIM_COUNT").unwrap_or(1),
+        None => variable("SIM_COUNT").unwrap_or(if cfg!(miri) { 1 } else { count }),
+    };
+    let mut counts = Counts::new();
+    for seed in first..first + count {
+        let report = scenario.play(settings(seed));
+        assert!(report.failure.is_none(), "{report}");
+        for (what, number) in report.counts {
+            *counts.entry(what).or_default() += number;
+        }
+    }
+    counts
+}
+
+/// A campaign that doesn't come by these proves little.
+fn came_by(counts: &Counts, all: &[&str]) {
+    if cfg!(miri) || variable("SIM_SEED").is_some() || variable("SIM_STEPS").is_some() {
+        return;
+    }
+    for what in all {
+        let number = counts.get(what).copied().unwrap_or(0);
+        assert!(number >= 10, "{what}: only {number}");
+    }
+}
+
+#[test]
+fn storage_comes_back_whatever_happens() {
+    let counts = campaign(Scenario::Storage, 24);
+    came_by(
+        &counts,
+        &[
+            "users' banks destroyed",
+            "sub-banks destroyed",
+            "sub-banks removed",
+            "objects sold back",
+            "frames pinned",
+            "pinned frames whose owner went",
+            "audits with something in limbo",
+            "accesses to memory that was taken back",
+            "programs ended by revocation",
+            "turns lost",
+        ],
+    );
+}
+
+#[test]
+fn frames_arrive_whatever_others_do() {
+    let counts = campaign(Scenario::Ethernet, 24);
+    came_by(
+        &counts,
+        &[
+            "frames received",
+            "frames sent to the wire",
+            "sessions",
+            "sessions lost",
+            "session banks destroyed through ports",
+            "users' banks destroyed",
+            "drivers killed",
+            "accesses to memory that was taken back",
+            "audits with something in limbo",
+            "interrupts",
+        ],
+    );
+}
+
+#[test]
+fn the_same_seed_plays_the_same_run() {
+    for scenario in Scenario::ALL {
+        let play = || {
+            let settings = Settings {
+                steps: if cfg!(miri) { 600 } else { 20_000 },
+                ..Settings::from_seed(4711)
+            };
+            let Report { steps, counts, .. } = scenario.play(settings);
+            (steps, counts)
+        };
+        assert_eq!(play(), play(), "{}", scenario.name());
+    }
+}
+
+/// A fault is found within a few runs.
+fn is_found(scenario: Scenario, plant: Plant) {
+    let found = (1..=if cfg!(miri) { 0 } else { 20 }).any(|seed| {
+        let settings = Settings {
+            plant: Some(plant),
+            ..settings(seed)
+        };
+        scenario.play(settings).failure.is_some()
+    });
+    assert!(
+        found || cfg!(miri),
+        "{plant:?} was not found in {}",
+        scenario.name()
+    );
+}
+
+#[test]
+fn translations_that_are_not_forgotten_are_found() {
+    is_found(Scenario::Storage, Plant::KeepPages);
+    is_found(Scenario::Storage, Plant::KeepAll);
+    is_found(Scenario::Ethernet, Plant::KeepAll);
+}
+
+#[test]
+fn frames_that_are_not_zeroed_are_found() {
+    is_found(Scenario::Storage, Plant::DontZero);
+    is_found(Scenario::Ethernet, Plant::DontZero);
+}
+
+#[test]
+fn a_device_that_is_not_stopped_is_found() {
+    is_found(Scenario::Ethernet, Plant::KeepMaster);
+}
+
+#[test]
+fn a_device_that_writes_on_after_an_unpin_is_found() {
+    is_found(Scenario::Storage, Plant::WriteOn);
+}
