@@ -4,17 +4,23 @@
 //! It fills buffers and sends frames while the driver does other things, reports what was sent in any
 //! order, keeps what it was lent as long as it likes, and (if it is told to) says what isn't so.
 
+mod queues;
+mod transport;
+
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
 use std::rc::Rc;
 
-use ethdrv::transport::{DeviceFault, Full, Information, Interest, Piece, Received, Transport};
+use ethdrv::transport::{Information, Interest, Piece, Received};
 use kernel::machine::Source;
 
 use crate::context::Context;
 use crate::network::{self, Network, SHORTEST, Stamp, WIRE};
 use crate::pci::FUNCTIONS;
 use crate::world::{Device, Dma, World};
+
+pub use transport::CardTransport;
+
+use queues::{Lie, Queues};
 
 /// The function.
 pub const FUNCTION: u16 = FUNCTIONS[1];
@@ -35,63 +41,6 @@ pub const INFORMATION: Information = Information {
     receive_headroom: HEADROOM,
     transmit_headroom: HEADROOM,
 };
-
-#[derive(Default)]
-struct Queues {
-    /// Posted, and not shown to the device yet.
-    new_buffers: Vec<(Piece, u16)>,
-    buffers: VecDeque<(Piece, u16)>,
-    filled: VecDeque<Received>,
-    /// Queued, and not shown to the device yet.
-    new_frames: Vec<(Vec<Piece>, u16)>,
-    frames: VecDeque<(Vec<Piece>, u16)>,
-    /// Read, and not reported yet.
-    left: Vec<u16>,
-    reported: VecDeque<u16>,
-    interest: Interest,
-    /// What came over the wire and has no buffer yet.
-    incoming: VecDeque<Vec<u8>>,
-    lies: VecDeque<Lie>,
-}
-
-impl Queues {
-    /// Whether the card holds this buffer, or has filled it.
-    fn has_buffer(&self, token: u16) -> bool {
-        let mut buffers = self.buffers.iter().chain(&self.new_buffers);
-        buffers.any(|(_, other)| *other == token)
-            || self.filled.iter().any(|entry| entry.token == token)
-    }
-
-    /// Whether the card has this frame, or has not said that it left.
-    fn has_frame(&self, token: u16) -> bool {
-        let mut frames = self.frames.iter().chain(&self.new_frames);
-        frames.any(|(_, other)| *other == token)
-            || self.left.contains(&token)
-            || self.reported.contains(&token)
-    }
-
-    /// The next lie, if it is one: of what the card really holds it may say anything.
-    fn next_lie(&mut self, receiving: bool) -> Option<Lie> {
-        let lie = *self.lies.front()?;
-        let (fits, true_enough) = match lie {
-            Lie::Receive(token, _) => (receiving, self.has_buffer(token)),
-            Lie::Transmit(token) => (!receiving, self.has_frame(token)),
-            Lie::Fault => (true, false),
-        };
-        if fits || true_enough {
-            self.lies.pop_front();
-        }
-        (fits && !true_enough).then_some(lie)
-    }
-}
-
-/// What a device says that isn't so.
-#[derive(Clone, Copy)]
-enum Lie {
-    Receive(u16, u32),
-    Transmit(u16),
-    Fault,
-}
 
 /// The card.
 pub struct Card {
@@ -333,99 +282,5 @@ impl Device for Card {
         let held = !queues.frames.is_empty() || !queues.left.is_empty();
         let comes = !queues.incoming.is_empty() && !queues.buffers.is_empty();
         world.processor.machine().pci.is_master(FUNCTION) && (held || comes || self.talks.get())
-    }
-}
-
-/// The card, as the driver reaches it: each call is a step.
-pub struct CardTransport {
-    card: Rc<Card>,
-    context: Context,
-}
-
-impl Transport for CardTransport {
-    fn information(&self) -> Information {
-        INFORMATION
-    }
-
-    fn link(&mut self) -> bool {
-        true
-    }
-
-    fn post(&mut self, buffer: Piece, token: u16) -> Result<(), Full> {
-        let mut queues = self.card.queues.borrow_mut();
-        let fits = token < CAPACITY && !queues.has_buffer(token);
-        queues.new_buffers.push((buffer, token));
-        drop(queues);
-        self.context
-            .claim(fits, || format!("buffer {token} was posted twice"));
-        Ok(())
-    }
-
-    fn receive(&mut self) -> Result<Option<Received>, DeviceFault> {
-        self.context.step();
-        let mut queues = self.card.queues.borrow_mut();
-        match queues.next_lie(true) {
-            Some(Lie::Receive(token, length)) => {
-                return Ok(Some(Received {
-                    token,
-                    offset: HEADROOM,
-                    length,
-                    more: false,
-                }));
-            }
-            Some(_) => return Err(DeviceFault { what: "nonsense" }),
-            None => {}
-        }
-        Ok(queues.filled.pop_front())
-    }
-
-    fn transmit(&mut self, pieces: &[Piece], token: u16) -> Result<(), Full> {
-        let mut queues = self.card.queues.borrow_mut();
-        let (frames, new) = (&queues.frames, &queues.new_frames);
-        if frames.len() + new.len() + queues.left.len() >= usize::from(CAPACITY) {
-            return Err(Full);
-        }
-        let known = queues.has_frame(token);
-        let fits = token < CAPACITY && !known && (1..=2).contains(&pieces.len());
-        queues.new_frames.push((pieces.to_vec(), token));
-        drop(queues);
-        self.context
-            .claim(fits, || format!("frame {token} was queued twice"));
-        Ok(())
-    }
-
-    fn transmitted(&mut self) -> Result<Option<u16>, DeviceFault> {
-        self.context.step();
-        let mut queues = self.card.queues.borrow_mut();
-        match queues.next_lie(false) {
-            Some(Lie::Transmit(token)) => return Ok(Some(token)),
-            Some(_) => return Err(DeviceFault { what: "nonsense" }),
-            None => {}
-        }
-        Ok(queues.reported.pop_front())
-    }
-
-    fn flush(&mut self) {
-        self.context.step();
-        let mut queues = self.card.queues.borrow_mut();
-        let (buffers, frames) = (
-            std::mem::take(&mut queues.new_buffers),
-            std::mem::take(&mut queues.new_frames),
-        );
-        queues.buffers.extend(buffers);
-        queues.frames.extend(frames);
-    }
-
-    fn ask(&mut self, interest: Interest) -> bool {
-        self.context.step();
-        let mut queues = self.card.queues.borrow_mut();
-        queues.interest = interest;
-        let lies = !queues.lies.is_empty();
-        interest.receive && (lies || !queues.filled.is_empty())
-            || interest.transmit && (lies || !queues.reported.is_empty())
-    }
-
-    fn quiet(&mut self) {
-        self.card.queues.borrow_mut().interest = Interest::default();
     }
 }

@@ -3,33 +3,32 @@
 //!
 //! Steady stacks must get every frame, once, whole, in order, whatever happens to the others.
 
+mod drivers;
+mod users;
+
 use std::cell::Cell;
 use std::rc::Rc;
 
 use abi::boot::slot;
-use abi::cap::{CapAddr, Kind, Rights};
-use abi::error::EMFILE;
+use abi::cap::CapAddr;
 use dev::Program as _;
 use dev::admin::Admin;
-use dev::badge::ADMIN_BADGE;
 use dev::port::Port;
 use dev::program::{BANK, PROCESS};
-use dev::settings::{PortSettings, Rate, Strategy};
-use ethdrv::grant;
-use rt::child::{Child, Grant};
-use sys::bank::{Bank, BankRights};
-use sys::object::{Aperture, CapTable, DeviceDma, DeviceMemory, Irq, Notify, Table};
+use rt::child::Child;
+use sys::bank::Bank;
+use sys::object::{DeviceDma, DeviceMemory};
 use sys::{Cap, Error, Event, Sys};
 
-use crate::actor::stack::{self, Manner, RECEIVE_PAGES, TRANSMIT_PAGES};
+use crate::actor::stack::{self, Manner};
 use crate::actor::{SLEEP, driver, sleep};
 use crate::bank;
 use crate::card::{self, Card};
 use crate::context::Context;
 use crate::guard::Guard;
-use crate::launch::{Launch, Launcher};
+use crate::launch::Launcher;
 use crate::machine::DEVICE_PAGES;
-use crate::network::{Network, Party, mac};
+use crate::network::{Network, Party};
 use crate::program::Program;
 use crate::world::{Code, Ending, Settings, World};
 
@@ -195,33 +194,6 @@ impl Init {
             .claim(cleared.is_ok(), || format!("its own slot: {cleared:?}"));
     }
 
-    fn start_driver(&mut self) -> Result<(), Error> {
-        let context = &self.context;
-        BANK.sub_bank(context, DRIVERS, false, self.driver_bank)?;
-        self.clear(self.interrupt);
-        let all: Cap<Irq> = Cap::at(slot::INIT_IRQ);
-        all.msix(context, card::FUNCTION, card::ENTRY, self.interrupt)?;
-        let grants = [
-            Grant::new(grant::VERIFIER, slot::INIT_VERIFIER),
-            Grant::new(grant::FUNCTION, self.function.address()).with(Rights::CONTROL),
-            Grant::new(grant::REGISTERS, self.registers),
-            Grant::new(grant::INTERRUPT, self.interrupt),
-        ];
-        let launch = Launch {
-            grants: &grants,
-            priority: if self.flat { 20 } else { 30 },
-            keeper: self.keeper,
-            ..Launch::new("ethdrv", DRIVER, self.driver_bank)
-        };
-        let (process, root) = (self.driver.process.address(), self.driver.root.address());
-        self.launcher.launch(&launch, process, root)?;
-        self.driver
-            .process
-            .make_start(context, ADMIN_BADGE, self.admin.address())?;
-        context.note(|| "the driver was started".to_owned());
-        Ok(())
-    }
-
     fn run(&mut self) {
         let end = self.context.world().settings().steps * TENTHS / 10;
         for n in 0..self.users.len() {
@@ -267,221 +239,6 @@ impl Init {
             (true, 1) => self.take_back(n),
             (true, _) => {}
             (false, _) => self.bring_up(n),
-        }
-    }
-
-    /// A user's bank, port and stack.
-    fn bring_up(&mut self, n: usize) {
-        if let Err(error) = self.try_bring_up(n) {
-            self.context
-                .claim(false, || format!("bringing up user {n}: {error}"));
-        }
-    }
-
-    fn try_bring_up(&mut self, n: usize) -> Result<(), Error> {
-        let context = &self.context;
-        let User {
-            number,
-            manner,
-            bank,
-            process,
-            root,
-            ..
-        } = self.users[n];
-        BANK.sub_bank(context, LIMIT, false, bank)?;
-        bank.restrict(context, BankRights::all() - BankRights::REMOVE, self.lent)?;
-        self.add_port(n)?;
-        let steady = manner == Manner::Steady;
-        self.setting.network.set_user(number, steady);
-        let grants = [Grant::new(stack::PORT, self.users[n].port.address())];
-        let name = ["steady", "flighty", "foul"][manner as usize];
-        let launch = Launch {
-            grants: &grants,
-            priority: if self.flat {
-                20
-            } else {
-                10 + self.dice().below(12) as u8
-            },
-            keeper: self.keeper,
-            argument: manner.word(number),
-            ..Launch::new(name, STACK, self.lent)
-        };
-        self.launcher.launch(&launch, process, root)?;
-        self.clear(self.lent.address());
-        self.users[n].alive = true;
-        Ok(())
-    }
-
-    fn add_port(&mut self, n: usize) -> Result<(), Error> {
-        let context = &self.context;
-        let user = &self.users[n];
-        for (kind, slot) in [(Kind::Aperture, user.aperture), (Kind::Table1, user.window)] {
-            self.clear(slot);
-            let (table, index) = self.program.table_of(slot);
-            self.driver_bank.buy_caps(context, kind, 1, table, index)?;
-        }
-        let (aperture, window): (Cap<Aperture>, Cap<Table>) =
-            (Cap::at(user.aperture), Cap::at(user.window));
-        self.function.bind(context, aperture)?;
-        aperture.set_window(context, window)?;
-        self.clear(user.port.address());
-        let settings = PortSettings {
-            mac: mac(user.number),
-            rate: Rate::default(),
-            transmit_pages: TRANSMIT_PAGES,
-            receive_pages: RECEIVE_PAGES,
-            strategy: Strategy::Copy,
-        };
-        let made = self
-            .admin
-            .add_port(context, &settings, aperture, window, user.port)?;
-        self.users[n].made = Some(made);
-        Ok(())
-    }
-
-    /// Ends a port, and sells what it was made of.
-    fn remove_port(&mut self, n: usize) {
-        let Some(number) = self.users[n].made.take() else {
-            return;
-        };
-        let context = &self.context;
-        let removed = self.admin.remove_port(context, number);
-        context.claim(removed.is_ok(), || format!("removing a port: {removed:?}"));
-        let User {
-            port,
-            aperture,
-            window,
-            ..
-        } = self.users[n];
-        for slot in [aperture, window] {
-            let sold = self.driver_bank.sell(context, slot);
-            context.claim(sold.is_ok(), || {
-                format!("selling a port's objects: {sold:?}")
-            });
-            self.clear(slot);
-        }
-        self.clear(port.address());
-    }
-
-    /// init ends a user's session through its port.
-    fn destroy_session(&mut self, n: usize) {
-        let Some(number) = self.users[n].made else {
-            return;
-        };
-        let context = &self.context;
-        self.clear(self.scratch);
-        let state = self.admin.inspect(context, number, self.scratch);
-        context.claim(state.is_ok(), || format!("looking at a port: {state:?}"));
-        let bank: Cap<Bank> = Cap::at(self.scratch);
-        // There may be no session.
-        let destroyed = bank.destroy(context);
-        context.note(|| format!("destroyed a session's bank: {destroyed:?}"));
-        self.context
-            .world()
-            .count("session banks destroyed through ports");
-
-        self.clear(self.scratch);
-    }
-
-    /// Destroys a user's bank, in the middle of whatever it does. Then its port, or its port first.
-    fn take_back(&mut self, n: usize) {
-        self.context.note(|| format!("user {n} loses everything"));
-        self.context.world().count("users' banks destroyed");
-
-        let port_first = self.dice().one_in(2);
-        self.setting.network.set_user(self.users[n].number, false);
-        if port_first {
-            self.remove_port(n);
-        }
-        let User {
-            bank,
-            process,
-            root,
-            ..
-        } = self.users[n];
-        let context = &self.context;
-        let done = if self.dice().one_in(3) {
-            let notify: Cap<Notify> = Cap::at(self.keeper);
-            match bank.destroy_and_notify(context, notify) {
-                Err(error) if !error.is(EMFILE) => Err(error),
-                _ => bank.destroy(context),
-            }
-        } else {
-            bank.destroy(context)
-        };
-        context.claim(matches!(done, Ok(()) | Err(Error::VOID)), || {
-            format!("destroying a user's bank: {done:?}")
-        });
-        if !port_first {
-            self.remove_port(n);
-        }
-        [bank.address(), process, root]
-            .into_iter()
-            .for_each(|slot| self.clear(slot));
-        self.users[n].alive = false;
-    }
-
-    /// The driver dies; what it had pinned is released when its device is reset.
-    fn stop_driver(&mut self) {
-        let context = &self.context;
-        self.killing.set(true);
-        self.setting.network.driver_died();
-        let stopped = self.function.set_master(context, false);
-        context.claim(stopped.is_ok(), || {
-            format!("stopping the device: {stopped:?}")
-        });
-        self.setting.card.reset();
-        let destroyed = self.driver_bank.destroy(context);
-        context.claim(destroyed.is_ok(), || {
-            format!("destroying the driver's bank: {destroyed:?}")
-        });
-        loop {
-            match self.function.release(context) {
-                Ok((_, true)) => {}
-                Ok((_, false)) => break,
-                Err(error) => return context.claim(false, || format!("releasing pins: {error}")),
-            }
-        }
-        self.setting.card.reset();
-        for slot in [
-            self.driver.process.address(),
-            self.driver.root.address(),
-            self.driver_bank.address(),
-            self.admin.address(),
-        ] {
-            self.clear(slot);
-        }
-        for user in &self.users {
-            [user.aperture, user.window, user.port.address()]
-                .into_iter()
-                .for_each(|slot| self.clear(slot));
-        }
-        self.users.iter_mut().for_each(|user| user.made = None);
-        self.killing.set(false);
-    }
-
-    fn driver_dies(&mut self) {
-        self.context.note(|| "the driver dies".to_owned());
-        self.context.world().count("drivers killed");
-
-        self.stop_driver();
-        if let Err(error) = self.start_driver() {
-            return self
-                .context
-                .claim(false, || format!("a new driver: {error}"));
-        }
-        for n in 0..self.users.len() {
-            if !self.users[n].alive {
-                continue;
-            }
-            let made = self.add_port(n).and_then(|()| {
-                let root: Cap<CapTable> = Cap::at(self.users[n].root);
-                let port = self.users[n].port.address();
-                root.put(&self.context, stack::PORT, port, Rights::FULL)
-            });
-            self.context.claim(made.is_ok(), || {
-                format!("a new port for user {n}: {made:?}")
-            });
         }
     }
 

@@ -1,0 +1,169 @@
+//! Users: their banks, ports and stacks, which come and go.
+
+use abi::cap::Kind;
+use abi::error::EMFILE;
+use dev::Program as _;
+use dev::program::BANK;
+use dev::settings::{PortSettings, Rate, Strategy};
+use rt::child::Grant;
+use sys::bank::{Bank, BankRights};
+use sys::object::{Aperture, Notify, Table};
+use sys::{Cap, Error};
+
+use super::{Init, LIMIT, STACK, User};
+use crate::actor::stack::{self, Manner, RECEIVE_PAGES, TRANSMIT_PAGES};
+use crate::launch::Launch;
+use crate::network::mac;
+
+impl Init {
+    /// A user's bank, port and stack.
+    pub(super) fn bring_up(&mut self, n: usize) {
+        if let Err(error) = self.try_bring_up(n) {
+            self.context
+                .claim(false, || format!("bringing up user {n}: {error}"));
+        }
+    }
+
+    fn try_bring_up(&mut self, n: usize) -> Result<(), Error> {
+        let context = &self.context;
+        let User {
+            number,
+            manner,
+            bank,
+            process,
+            root,
+            ..
+        } = self.users[n];
+        BANK.sub_bank(context, LIMIT, false, bank)?;
+        bank.restrict(context, BankRights::all() - BankRights::REMOVE, self.lent)?;
+        self.add_port(n)?;
+        let steady = manner == Manner::Steady;
+        self.setting.network.set_user(number, steady);
+        let grants = [Grant::new(stack::PORT, self.users[n].port.address())];
+        let name = ["steady", "flighty", "foul"][manner as usize];
+        let launch = Launch {
+            grants: &grants,
+            priority: if self.flat {
+                20
+            } else {
+                10 + self.dice().below(12) as u8
+            },
+            keeper: self.keeper,
+            argument: manner.word(number),
+            ..Launch::new(name, STACK, self.lent)
+        };
+        self.launcher.launch(&launch, process, root)?;
+        self.clear(self.lent.address());
+        self.users[n].alive = true;
+        Ok(())
+    }
+
+    pub(super) fn add_port(&mut self, n: usize) -> Result<(), Error> {
+        let context = &self.context;
+        let user = &self.users[n];
+        for (kind, slot) in [(Kind::Aperture, user.aperture), (Kind::Table1, user.window)] {
+            self.clear(slot);
+            let (table, index) = self.program.table_of(slot);
+            self.driver_bank.buy_caps(context, kind, 1, table, index)?;
+        }
+        let (aperture, window): (Cap<Aperture>, Cap<Table>) =
+            (Cap::at(user.aperture), Cap::at(user.window));
+        self.function.bind(context, aperture)?;
+        aperture.set_window(context, window)?;
+        self.clear(user.port.address());
+        let settings = PortSettings {
+            mac: mac(user.number),
+            rate: Rate::default(),
+            transmit_pages: TRANSMIT_PAGES,
+            receive_pages: RECEIVE_PAGES,
+            strategy: Strategy::Copy,
+        };
+        let made = self
+            .admin
+            .add_port(context, &settings, aperture, window, user.port)?;
+        self.users[n].made = Some(made);
+        Ok(())
+    }
+
+    /// Ends a port, and sells what it was made of.
+    fn remove_port(&mut self, n: usize) {
+        let Some(number) = self.users[n].made.take() else {
+            return;
+        };
+        let context = &self.context;
+        let removed = self.admin.remove_port(context, number);
+        context.claim(removed.is_ok(), || format!("removing a port: {removed:?}"));
+        let User {
+            port,
+            aperture,
+            window,
+            ..
+        } = self.users[n];
+        for slot in [aperture, window] {
+            let sold = self.driver_bank.sell(context, slot);
+            context.claim(sold.is_ok(), || {
+                format!("selling a port's objects: {sold:?}")
+            });
+            self.clear(slot);
+        }
+        self.clear(port.address());
+    }
+
+    /// init ends a user's session through its port.
+    pub(super) fn destroy_session(&mut self, n: usize) {
+        let Some(number) = self.users[n].made else {
+            return;
+        };
+        let context = &self.context;
+        self.clear(self.scratch);
+        let state = self.admin.inspect(context, number, self.scratch);
+        context.claim(state.is_ok(), || format!("looking at a port: {state:?}"));
+        let bank: Cap<Bank> = Cap::at(self.scratch);
+        // There may be no session.
+        let destroyed = bank.destroy(context);
+        context.note(|| format!("destroyed a session's bank: {destroyed:?}"));
+        self.context
+            .world()
+            .count("session banks destroyed through ports");
+
+        self.clear(self.scratch);
+    }
+
+    /// Destroys a user's bank, in the middle of whatever it does. Then its port, or its port first.
+    pub(super) fn take_back(&mut self, n: usize) {
+        self.context.note(|| format!("user {n} loses everything"));
+        self.context.world().count("users' banks destroyed");
+
+        let port_first = self.dice().one_in(2);
+        self.setting.network.set_user(self.users[n].number, false);
+        if port_first {
+            self.remove_port(n);
+        }
+        let User {
+            bank,
+            process,
+            root,
+            ..
+        } = self.users[n];
+        let context = &self.context;
+        let done = if self.dice().one_in(3) {
+            let notify: Cap<Notify> = Cap::at(self.keeper);
+            match bank.destroy_and_notify(context, notify) {
+                Err(error) if !error.is(EMFILE) => Err(error),
+                _ => bank.destroy(context),
+            }
+        } else {
+            bank.destroy(context)
+        };
+        context.claim(matches!(done, Ok(()) | Err(Error::VOID)), || {
+            format!("destroying a user's bank: {done:?}")
+        });
+        if !port_first {
+            self.remove_port(n);
+        }
+        [bank.address(), process, root]
+            .into_iter()
+            .for_each(|slot| self.clear(slot));
+        self.users[n].alive = false;
+    }
+}
