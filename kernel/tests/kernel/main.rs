@@ -8,9 +8,12 @@ mod common;
 
 mod aperture;
 mod batch;
+mod caller;
 mod capability;
 mod device;
 mod fault;
+mod invalidation;
+mod limbo;
 mod message;
 mod objects;
 mod paths;

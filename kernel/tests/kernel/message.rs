@@ -2,7 +2,7 @@
 
 use abi::boot::slot;
 use abi::cap::{Kind, Rights};
-use abi::error::{EBADF, EINVAL, EPIPE, OK, Status, VOID};
+use abi::error::{EINVAL, EPIPE, OK, Status, VOID};
 use abi::invoke::Op;
 use abi::method::process::state;
 use kernel::process::Registers;
@@ -13,10 +13,10 @@ use sys::{Cap, Event, Message, Reply, Request, Sys};
 use crate::common::*;
 
 /// Where clients have their server.
-const SERVER: u16 = FREE;
+pub const SERVER: u16 = FREE;
 
 /// A server and clients that have it under their own badges, 1, 2, …
-fn server_with(clients: usize) -> (Parties, Party, Vec<Party>) {
+pub fn server_with(clients: usize) -> (Parties, Party, Vec<Party>) {
     let parties = Parties::new();
     let server = parties.spawn();
     let clients: Vec<Party> = (0..clients).map(|_| parties.spawn()).collect();
@@ -26,22 +26,22 @@ fn server_with(clients: usize) -> (Parties, Party, Vec<Party>) {
     (parties, server, clients)
 }
 
-fn wait_registers(receive: &[u16]) -> Registers {
+pub fn wait_registers(receive: &[u16]) -> Registers {
     registers(Op::Wait, OK, 0, &Message::default().receiving(receive))
 }
 
-fn reply_registers(status: Status, words: &[u64]) -> Registers {
+pub fn reply_registers(status: Status, words: &[u64]) -> Registers {
     registers(Op::ReplyWait, status, 0, &Message::new(words))
 }
 
-fn request(parties: &Parties, server: Party) -> Request {
+pub fn request(parties: &Parties, server: Party) -> Request {
     match event(&parties.answer(server).expect("something came")) {
         Event::Request(request) => request,
         Event::Notified { .. } => panic!("a notification, not a message"),
     }
 }
 
-fn answered(parties: &Parties, client: Party) -> Reply {
+pub fn answered(parties: &Parties, client: Party) -> Reply {
     reply(&parties.answer(client).expect("it was answered"))
 }
 
@@ -271,69 +271,6 @@ fn a_send_to_who_does_not_wait_is_lost() {
 }
 
 #[test]
-fn a_caller_that_is_held_when_the_server_waits_again_gets_an_error() {
-    let (parties, server, clients) = server_with(1);
-    parties.begin(server, wait_registers(&[]));
-    parties.begin(clients[0], invocation(SERVER, &Message::new(&[1])));
-    parties.begin(server, wait_registers(&[]));
-    assert_eq!(answered(&parties, clients[0]).status, errno(EPIPE));
-}
-
-#[test]
-fn a_poll_keeps_the_caller_until_something_comes() {
-    let (parties, server, clients) = server_with(2);
-    parties.begin(server, wait_registers(&[]));
-    parties.begin(clients[0], invocation(SERVER, &Message::new(&[1])));
-    assert_eq!(parties.sys(server).poll([0; 4]), None);
-    assert_eq!(parties.state(clients[0]), state::CALLING);
-    parties.begin(clients[1], invocation(SERVER, &Message::new(&[2])));
-    let event = parties.sys(server).poll([0; 4]);
-    assert!(matches!(event, Some(Event::Request(request)) if request.badge == 2));
-    assert_eq!(answered(&parties, clients[0]).status, errno(EPIPE));
-}
-
-#[test]
-fn a_saved_caller_can_be_answered_later_while_others_are_served() {
-    let (parties, server, clients) = server_with(2);
-    let sys = parties.sys(server);
-    parties.begin(server, wait_registers(&[]));
-    parties.begin(clients[0], invocation(SERVER, &Message::new(&[1])));
-    assert_eq!(sys.save_caller(FREE + 2), OK);
-    assert_eq!(
-        sys.save_caller(FREE + 3),
-        errno(EINVAL),
-        "nobody is held any more"
-    );
-    parties.begin(server, wait_registers(&[]));
-    parties.begin(clients[1], invocation(SERVER, &Message::new(&[2])));
-    parties.begin(server, reply_registers(2, &[]));
-    assert_eq!(answered(&parties, clients[1]).status, 2);
-    parties.begin(clients[1], invocation(SERVER, &Message::new(&[3])));
-    // A reply through the `Resume`, which gives the caller held up.
-    let through = registers(Op::ReplyWait, 9, FREE + 2, &Message::new(&[8]));
-    parties.begin(server, through);
-    assert_eq!(
-        (answered(&parties, clients[0]).status, parties.state(server)),
-        (9, state::WAITING)
-    );
-    assert_eq!(answered(&parties, clients[1]).status, errno(EPIPE));
-}
-
-#[test]
-fn a_reply_through_what_is_no_resume_does_not_wait() {
-    let (parties, server, _) = server_with(1);
-    let through = |address| registers(Op::ReplyWait, 0, address, &Message::default());
-    assert_eq!(
-        reply(&parties.invoke(server, through(slot::ROOT))).status,
-        errno(EBADF)
-    );
-    assert_eq!(
-        reply(&parties.invoke(server, through(FREE + 9))).status,
-        VOID
-    );
-}
-
-#[test]
 fn capabilities_travel_with_calls_and_replies() {
     let (parties, server, clients) = server_with(1);
     let client = clients[0];
@@ -401,46 +338,6 @@ fn a_badge_is_the_managers_to_give() {
     let weak: Cap<sys::object::Process> = cap(FREE);
     assert!(weak.make_start(&sys, 1, FREE + 1).is_err());
     assert!(weak.make_notify(&sys, 1, FREE + 1).is_err());
-}
-
-#[test]
-fn a_server_that_is_stopped_keeps_its_callers_waiting() {
-    let (parties, server, clients) = server_with(2);
-    parties.begin(server, wait_registers(&[]));
-    parties.copy(
-        (server, slot::PROCESS),
-        (clients[1], FREE + 1),
-        Rights::FULL,
-    );
-    let process: Cap<sys::object::Process> = cap(FREE + 1);
-    process.stop(&parties.sys(clients[1])).expect("it may");
-    parties.begin(clients[0], invocation(SERVER, &Message::new(&[1])));
-    assert_eq!(parties.state(clients[0]), state::QUEUED);
-    process.start(&parties.sys(clients[1])).expect("it may");
-    assert_eq!(
-        answered(&parties, server).status,
-        errno(EPIPE),
-        "its wait ended"
-    );
-    parties.begin(server, wait_registers(&[]));
-    assert_eq!(request(&parties, server).badge, 1);
-}
-
-#[test]
-fn a_caller_that_is_stopped_is_not_answered() {
-    let (parties, server, clients) = server_with(2);
-    parties.begin(server, wait_registers(&[]));
-    parties.begin(clients[0], invocation(SERVER, &Message::new(&[1])));
-    parties.copy(
-        (clients[0], slot::PROCESS),
-        (clients[1], FREE + 1),
-        Rights::FULL,
-    );
-    let process: Cap<sys::object::Process> = cap(FREE + 1);
-    process.stop(&parties.sys(clients[1])).expect("it may");
-    parties.begin(server, reply_registers(5, &[1, 2, 3]));
-    process.start(&parties.sys(clients[1])).expect("it may");
-    assert_eq!(answered(&parties, clients[0]).status, errno(EPIPE));
 }
 
 #[test]
