@@ -179,6 +179,8 @@ impl<M: Machine> Kernel<'_, M> {
             }
             method::PIN_BATCH => return self.pin_batch(call, oid, row, w1, w2),
             method::UNPIN_BATCH => return self.unpin_batch(call, oid, row, w1, w2),
+            method::EXCHANGE => return self.exchange(call, row, [w1, w2]),
+            method::EXCHANGE_BATCH => return self.exchange_batch(call, row, w1, w2),
             method::LIMBO => return Ok(Answer::words(self.tell_orphans(row))),
             method::SET_LIMBO_NOTIFY => {
                 row.set_limbo_binding(self.binding(&call.argument(self, 0)?)?);

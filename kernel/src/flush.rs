@@ -6,7 +6,9 @@
 
 use core::cell::Cell;
 
+use crate::Kernel;
 use crate::machine::Machine;
+use crate::object::{ObjectRow, Oid, Parent};
 
 /// Pages flushed one by one; more are cheaper to flush as a whole.
 const SINGLE: usize = 8;
@@ -50,6 +52,97 @@ impl Flush {
         match self.pages.get(..count) {
             Some(pages) => pages.iter().for_each(|page| machine.flush_page(page.get())),
             None => machine.flush_all(),
+        }
+    }
+}
+
+/// Where the loaded address space shows a segment.
+#[derive(Clone, Copy)]
+pub(crate) enum Seen {
+    /// Nowhere: nothing of it can have been remembered.
+    Nowhere,
+    /// From this address on.
+    At(u64),
+    /// At several addresses.
+    Often,
+}
+
+impl Seen {
+    /// Notes that what stood at a place of the segment stands there no more.
+    #[inline(always)]
+    pub fn note(self, flush: &Flush, place: usize) {
+        match self {
+            Seen::Nowhere => {}
+            Seen::At(address) => flush.note(address | (place as u64) << 12, false),
+            Seen::Often => flush.note(0, true),
+        }
+    }
+}
+
+impl<M: Machine> Kernel<'_, M> {
+    /// Where the loaded address space shows a segment.
+    pub(crate) fn seen(&self, segment: &ObjectRow) -> Seen {
+        let mut seen = Seen::Nowhere;
+        self.each_view(segment, 1, 0, &mut |address| {
+            seen = match seen {
+                Seen::Nowhere => Seen::At(address),
+                _ => Seen::Often,
+            };
+        });
+        seen
+    }
+
+    /// Notes that an entry of a table loses rights: what the CPU may have cached of it must go
+    /// before the kernel lets anyone run.
+    #[inline(always)]
+    pub(crate) fn invalidate(&self, table: &ObjectRow, level: u8, index: usize) {
+        let below = (index as u64) << (3 + 9 * u64::from(level));
+        self.each_view(table, level, below, &mut |address| {
+            self.flush.note(address, level > 1);
+        });
+    }
+
+    /// Each address at which the loaded address space shows what lies in a table at an offset.
+    #[inline(always)]
+    fn each_view<F: FnMut(u64)>(&self, table: &ObjectRow, level: u8, offset: u64, view: &mut F) {
+        let (mut table, mut level, mut address) = (table, level, offset);
+        // Most tables have one parent: go up along the first, and aside only where there are more.
+        while level < 4 {
+            let [first, others @ ..] = &table.parents;
+            let alone = others
+                .iter()
+                .fold(Oid::NONE.0, |all, parent| all & parent.get().holder.0);
+            if alone != Oid::NONE.0 {
+                for parent in others {
+                    self.each_view_above(parent.get(), level, address, view);
+                }
+            }
+            let Parent { holder, index } = first.get();
+            let Some(above) = self.row(holder) else {
+                return;
+            };
+            address |= u64::from(index) << (12 + 9 * u64::from(level));
+            table = above;
+            level += 1;
+        }
+        if table.frame.get() == self.cpu.space.get() {
+            view(address);
+        }
+    }
+
+    #[inline(never)]
+    fn each_view_above<F: FnMut(u64)>(&self, parent: Parent, level: u8, offset: u64, view: &mut F) {
+        if let Some(above) = self.row(parent.holder) {
+            let address = offset | u64::from(parent.index) << (12 + 9 * u64::from(level));
+            self.each_view(above, level + 1, address, view);
+        }
+    }
+
+    /// Carries out the invalidations noted.
+    #[inline]
+    pub(crate) fn flush_pending(&self) {
+        if self.flush.is_pending() {
+            self.flush.carry_out(&self.machine);
         }
     }
 }

@@ -7,7 +7,7 @@
 //!
 //! How to find things: `invoke` is where a system call comes in, `fast` its usual path; `process`,
 //! `table`, `cap_table`, `page`, `aperture`, `range` and `device` are the objects; `rescind` is
-//! revocation; `schedule`, `timer` and `notify` decide who runs; `object`, `frame` and `cap` are what
+//! revocation, `exchange` the swap of frames; `schedule`, `timer` and `notify` decide who runs; `object`, `frame` and `cap` are what
 //! everything stands on; `genesis` makes the first two programs; `audit` compares what is known
 //! twice.
 //!
@@ -29,6 +29,7 @@ pub mod schedule;
 mod aperture;
 mod batches;
 mod cap_table;
+mod exchange;
 mod fast;
 mod fault;
 mod flush;

@@ -70,6 +70,15 @@ impl Entry {
         self.0 & bit::DEVICE != 0
     }
 
+    pub fn is_writable(self) -> bool {
+        self.0 & bit::WRITABLE != 0
+    }
+
+    /// The same entry, naming another's frame.
+    pub fn with_frame_of(self, other: Entry) -> Entry {
+        Entry(self.0 & !bit::ADDRESS | other.0 & bit::ADDRESS)
+    }
+
     /// The frame of an entry that is present and not device memory.
     pub fn frame(self) -> Option<Frame> {
         let mapped = self.0 & (bit::PRESENT | bit::DEVICE) == bit::PRESENT;
@@ -358,61 +367,6 @@ impl<M: Machine> Kernel<'_, M> {
                     entries.set(index as usize, Entry::EMPTY.0);
                 }
             }
-        }
-    }
-
-    /// Notes that an entry of a table loses rights: what the CPU may have cached of it must go
-    /// before the kernel lets anyone run.
-    #[inline(always)]
-    pub(crate) fn invalidate(&self, table: &ObjectRow, level: u8, index: usize) {
-        self.invalidate_below(
-            table,
-            level,
-            (index as u64) << (3 + 9 * u64::from(level)),
-            level > 1,
-        );
-    }
-
-    #[inline(always)]
-    fn invalidate_below(&self, table: &ObjectRow, level: u8, address: u64, whole: bool) {
-        let (mut table, mut level, mut address) = (table, level, address);
-        // Most tables have one parent: go up along the first, and aside only where there are more.
-        while level < 4 {
-            let [first, others @ ..] = &table.parents;
-            let alone = others
-                .iter()
-                .fold(Oid::NONE.0, |all, parent| all & parent.get().holder.0);
-            if alone != Oid::NONE.0 {
-                for parent in others {
-                    self.invalidate_above(parent.get(), level, address, whole);
-                }
-            }
-            let Parent { holder, index } = first.get();
-            let Some(above) = self.row(holder) else {
-                return;
-            };
-            address |= u64::from(index) << (12 + 9 * u64::from(level));
-            table = above;
-            level += 1;
-        }
-        if table.frame.get() == self.cpu.space.get() {
-            self.flush.note(address, whole);
-        }
-    }
-
-    #[inline(never)]
-    fn invalidate_above(&self, parent: Parent, level: u8, address: u64, whole: bool) {
-        if let Some(above) = self.row(parent.holder) {
-            let address = address | u64::from(parent.index) << (12 + 9 * u64::from(level));
-            self.invalidate_below(above, level + 1, address, whole);
-        }
-    }
-
-    /// Carries out the invalidations noted.
-    #[inline]
-    pub(crate) fn flush_pending(&self) {
-        if self.flush.is_pending() {
-            self.flush.carry_out(&self.machine);
         }
     }
 

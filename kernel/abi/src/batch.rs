@@ -72,6 +72,21 @@ pub struct Unpin {
     pub reserved: u32,
 }
 
+/// An entry of `Aperture::EXCHANGE_BATCH`: swap the frames of the pages at two places.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Exchange {
+    /// The segments: slot in a table of the call's, plus 128 times the number of that table (0 to 2).
+    /// The kernel remembers the last one on either side, so entries sorted by segment are cheaper.
+    pub segments: [u16; 2],
+    /// The places in them, 0 to 511.
+    pub places: [u16; 2],
+    /// Status: all that is exchanged is exchanged when it is `OK`, and nothing otherwise.
+    pub result: u32,
+    /// Zero.
+    pub reserved: u32,
+}
+
 /// Directions of a pin.
 pub mod direction {
     /// Only the driver sees the frame: rings shared with a client.
@@ -89,5 +104,6 @@ const _: () = {
     assert!(size_of::<Rescind>() == 8);
     assert!(size_of::<Pin>() == 16);
     assert!(size_of::<Unpin>() == 8);
+    assert!(size_of::<Exchange>() == 16);
     assert!(LIMIT * size_of::<Mint>() <= crate::PAGE_SIZE);
 };

@@ -125,6 +125,15 @@ pub mod aperture {
     pub const SET_LIMBO_NOTIFY: u64 = 7;
     /// → `w0` slots pinned, `w1` in limbo, `w2` function bound to + 1, or 0. Needs `INSPECT`.
     pub const INFO: u64 = 8;
+    /// `w1`, `w2` places; `c0`, `c1` their segments (`MANAGE`, `READ`, `WRITE`): the pages there swap
+    /// frames; pins, slots, windows and DMA addresses stay with the frames. `EACCES`: a right missing,
+    /// of a segment or of an entry; `ENOENT`: a place empty; `EBUSY`: another function's aperture pins
+    /// one of the frames; `EINVAL`: the same place; `ENODEV`: aperture not bound.
+    pub const EXCHANGE: u64 = 9;
+    /// `c0` page, `c1` a `CapTable` (`MANAGE`) that holds segments, `c2`, `c3` two more or nothing,
+    /// `w1` offset, `w2` count of [`Exchange`](crate::batch::Exchange) entries → `w0` entries
+    /// exchanged. Entries stand each for itself.
+    pub const EXCHANGE_BATCH: u64 = 10;
 }
 
 /// `Notify`: any method, by call or send, sets its bit.

@@ -57,7 +57,7 @@ fn out_of_bounds(size: u64) -> Vec<(u64, u64)> {
 fn a_batch_lies_in_its_page() {
     let set = setting();
     let (bank, driver) = (set.parties.bank(), set.driver);
-    let batches: [(_, u16, u64, &[u16], u64); 4] = [
+    let batches: [(_, u16, u64, &[u16], u64); 5] = [
         (
             bank,
             slot::BANK_RANGE,
@@ -74,6 +74,13 @@ fn a_batch_lies_in_its_page() {
             16,
         ),
         (driver, FREE, aperture::UNPIN_BATCH, &[slot::MESSAGE], 8),
+        (
+            driver,
+            FREE,
+            aperture::EXCHANGE_BATCH,
+            &[slot::MESSAGE, slot::ROOT],
+            16,
+        ),
     ];
     for (who, whom, method, caps, size) in batches {
         for (offset, count) in out_of_bounds(size) {

@@ -11,6 +11,7 @@ mod batch;
 mod caller;
 mod capability;
 mod device;
+mod exchange;
 mod fault;
 mod invalidation;
 mod limbo;

@@ -2,7 +2,7 @@
 
 use abi::method::aperture as method;
 
-use super::{Notify, Page, Table};
+use super::{CapTable, Notify, Page, Table};
 use crate::{Cap, Error, Message, Sys};
 
 /// 512 slots through which one device function does DMA.
@@ -67,6 +67,43 @@ impl Cap<Aperture> {
         let words = self.invoke(
             sys,
             &Message::new(&[method::UNPIN_BATCH, offset, count]).with_caps(&[batch.address()]),
+        )?;
+        Ok(words[0])
+    }
+
+    /// Swaps the frames of the pages at two places, each a segment and an index. Pins stay with the
+    /// frames.
+    pub fn exchange(
+        self,
+        sys: &impl Sys,
+        one: (Cap<Table>, u64),
+        other: (Cap<Table>, u64),
+    ) -> Result<(), Error> {
+        self.perform(
+            sys,
+            &Message::new(&[method::EXCHANGE, one.1, other.1])
+                .with_caps(&[one.0.address(), other.0.address()]),
+        )
+    }
+
+    /// Exchanges a batch, whose segments lie in up to three tables; answers how many entries were
+    /// exchanged.
+    pub fn exchange_batch(
+        self,
+        sys: &impl Sys,
+        batch: Cap<Page>,
+        tables: &[Cap<CapTable>],
+        offset: u64,
+        count: u64,
+    ) -> Result<u64, Error> {
+        let mut caps = [0; 4];
+        caps[0] = batch.address();
+        for (slot, table) in caps[1..].iter_mut().zip(tables) {
+            *slot = table.address();
+        }
+        let words = self.invoke(
+            sys,
+            &Message::new(&[method::EXCHANGE_BATCH, offset, count]).with_caps(&caps),
         )?;
         Ok(words[0])
     }
