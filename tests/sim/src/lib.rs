@@ -1,5 +1,24 @@
 //! Simulator: the real kernel, the real servers, and clients, in one process of the host.
 //!
+//! ```text
+//! cargo test -p sim                                                      quick campaigns, a few seconds
+//! SIM_SEED=17 cargo test -p sim --test simulation storage                one run of them again
+//! cargo run -p sim --release -- --count 1000 --steps 1000000             long campaigns
+//! cargo run -p sim --release -- --scenario ethernet --seed 17 --trace    one, with all that happens
+//! ```
+//!
+//! A run is decided by its scenario, its seed, its number of steps and how often it is audited, and by
+//! nothing else. What fails prints the last events and the command that plays it again.
+//!
+//! After each step: one object is audited against everything that it names, its frame looked through
+//! for residue if it is free, and each translation that was used compared with the tables. Every few
+//! hundred steps: the whole kernel ([`kernel::audit`]), every translation that is remembered, and what
+//! the scenario demands (a stack controls nothing of what it receives into). Now and then between two
+//! requests of spacebank's: its books, and each entry against the kernel's row. Always: DMA reaches
+//! only what is pinned for the function, registers survive interruptions, what is bought is zeroed,
+//! what was taken back is void, frames arrive once, whole and in order, and somebody goes on. At the
+//! end of a run that is long enough to come to one: all storage is back.
+//!
 //! - [`memory`], [`mmu`], [`pci`], [`machine`]: the machine that the kernel runs on, whose tables a
 //!   software MMU walks, and whose translation buffer forgets only what it is told to forget;
 //! - [`processor`]: the kernel's entries and the registers, as the entry code handles them;

@@ -6,9 +6,11 @@
 //!
 //! Frames to *steady* receivers must all arrive: a sender sends no more than the receiver has room
 //! for. Others may lose frames, but may see none twice and none out of order.
+//! What a sender who plays foul puts into its frames is its own affair; that they bear its own address
+//! is not.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use dev::Mac;
 
@@ -133,6 +135,7 @@ pub struct Network {
     epoch: Cell<u32>,
     flows: RefCell<BTreeMap<(Party, Party), Flow>>,
     users: RefCell<BTreeMap<Party, User>>,
+    fouls: RefCell<BTreeSet<Party>>,
     delivered: Cell<u64>,
 }
 
@@ -164,6 +167,18 @@ impl Network {
             ..User::default()
         };
         self.users.borrow_mut().insert(user, state);
+    }
+
+    /// A user plays foul: it spoils frames that it sends, or sends them twice.
+    pub fn set_foul(&self, user: Party) {
+        self.fouls.borrow_mut().insert(user);
+    }
+
+    /// Whether a frame bears the address of somebody who plays foul.
+    fn is_foul(&self, frame: &[u8]) -> bool {
+        let fouls = self.fouls.borrow();
+        let source = frame.get(6..12);
+        fouls.iter().any(|user| source == Some(&mac(*user).bytes()))
     }
 
     /// A user's session began, or ended.
@@ -243,6 +258,10 @@ impl Network {
                 "a frame for somebody else: {:02x?}",
                 &frame[..frame.len().min(14)]
             ));
+        }
+        if self.is_foul(frame) {
+            self.delivered.set(self.delivered.get() + 1);
+            return Ok(());
         }
         let stamp = Stamp::read(frame)?;
         if frame[6..12] != mac(stamp.from).bytes() {

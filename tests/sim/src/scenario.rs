@@ -90,14 +90,23 @@ pub struct Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Settings { seed, steps, .. } = self.settings;
+        let Settings {
+            seed,
+            steps,
+            audit_every,
+            ..
+        } = self.settings;
+        let mut options = String::new();
+        if audit_every != Settings::from_seed(seed).audit_every {
+            options = format!(" --audit-every {audit_every}");
+        }
         let name = self.scenario.name();
         match &self.failure {
             None => write!(f, "{name}, seed {seed}: {} steps, sound", self.steps),
             Some(failure) => write!(
                 f,
                 "{}\n{name}, seed {seed}, step {}: {failure}\n\
-                 again: cargo run -p sim --release -- --scenario {name} --seed {seed} --steps {steps} --trace",
+                 again: cargo run -p sim --release -- --scenario {name} --seed {seed} --steps {steps}{options} --trace",
                 self.trace, self.steps
             ),
         }

@@ -1,8 +1,9 @@
 //! A machine with programs on it, and who runs when.
 //!
 //! The kernel decides who runs; the seed decides when somebody loses its turn, when devices act and
-//! how time goes by. All of that happens between two *steps*: a step is one system call or one access
-//! to shared memory. So everything that can come between two instructions that matter comes between
+//! how time goes by. All of that happens between two *steps*: a step is one system call, one access to
+//! shared memory (of a copy, a piece of at most 256 bytes), or, while nobody runs, one choice of what
+//! happens next. So everything that can come between two instructions that matter comes between
 //! them in some run, and a run is the same each time its seed is the same.
 //!
 //! After each step an object is audited, a frame looked through, and what the CPU remembers checked;

@@ -212,6 +212,28 @@ fn lost_repeated_and_reordered_frames_are_noticed() {
 }
 
 #[test]
+fn what_a_foul_sender_spoils_is_its_own_affair() {
+    let network = Network::default();
+    for user in [2, 3] {
+        network.set_user(user, user == 2);
+        network.set_open(user, true);
+    }
+    let sent = |from| {
+        let stamp = network.next(from, WIRE).expect("there is room");
+        stamp.frame(60)
+    };
+    let (mut own, mut anothers) = (sent(3), sent(2));
+    own[40] ^= 1;
+    anothers[40] ^= 1;
+    assert!(network.arrived(WIRE, &own).is_err());
+    network.set_foul(3);
+    assert_eq!(network.arrived(WIRE, &own), Ok(()));
+    assert_eq!(network.arrived(WIRE, &own), Ok(()), "twice");
+    assert!(network.arrived(WIRE, &anothers).is_err());
+    assert!(network.arrived(2, &own).is_err(), "for somebody else");
+}
+
+#[test]
 fn steady_receivers_are_not_sent_more_than_they_have_room_for() {
     let network = Network::default();
     network.set_user(2, true);

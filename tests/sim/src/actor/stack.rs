@@ -11,6 +11,7 @@ use dev::port::Port;
 use dev::program::{BANK, PROCESS};
 use dev::segment::TransmitSegment;
 use dev::session::{Frame, Lost, Session};
+use sys::bank::Usage;
 use sys::object::Notify;
 use sys::{Cap, Event, Mem, Sys};
 
@@ -31,6 +32,9 @@ const READY: u64 = 0;
 pub const TRANSMIT_PAGES: u16 = 4;
 /// Receive pages.
 pub const RECEIVE_PAGES: u16 = 10;
+
+/// Milliseconds within which the storage of a session that is over comes back.
+const PATIENCE: u32 = 100;
 
 /// How a stack behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -168,8 +172,8 @@ impl Stack {
             let _ = session.caps().bank.destroy(&self.context);
         }
         session.detach(&self.program);
-        if driver_lives && epoch == self.network.epoch() && !self.is_doomed() {
-            self.check_quota(before);
+        if driver_lives {
+            self.check_quota(epoch, before);
         }
     }
 
@@ -178,19 +182,24 @@ impl Stack {
         BANK.usage_of_kind(&self.context, abi::cap::Kind::Page) == Err(sys::Error::VOID)
     }
 
-    /// After a session everything is back: it is detached when nothing is pinned any more.
-    fn check_quota(&self, before: Result<sys::bank::Usage, sys::Error>) {
-        let after = BANK.usage(&self.context);
-        let (Ok(before), Ok(after)) = (before, after) else {
-            return;
-        };
-        // Slots for capabilities may have come, and stay.
-        let back = after.bought <= before.bought + 1 && after.children == before.children;
-        let driver_lives = !self.context.is_gone();
-        self.context
-            .claim(back || !driver_lives || self.is_doomed(), || {
+    /// After a session everything comes back: at once if the stack ended it, soon if somebody else did.
+    fn check_quota(&self, epoch: u32, before: Result<Usage, sys::Error>) {
+        let Ok(before) = before else { return };
+        for patience in (0..PATIENCE).rev() {
+            let Ok(after) = BANK.usage(&self.context) else {
+                return;
+            };
+            // Slots for capabilities may have come, and stay.
+            let back = after.bought <= before.bought + 1 && after.children == before.children;
+            let excused = || epoch != self.network.epoch() || self.is_doomed();
+            if back || self.context.is_gone() || excused() {
+                return;
+            }
+            self.context.claim(patience > 0, || {
                 format!("a session's storage didn't come back: {before:?} before, {after:?} after")
             });
+            sleep(&self.program, 1_000_000);
+        }
     }
 
     fn talk(&mut self, session: &mut Session<Program>, epoch: u32) -> Over {

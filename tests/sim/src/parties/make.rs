@@ -104,7 +104,7 @@ impl Parties {
 
     /// A process that is ready, with an address space up to a segment at `layout::START`, a message
     /// page in it, and the usual first slots, all with all rights: `ROOT`, `PROCESS`, `SPACE` (level
-    /// 2), `MESSAGE`; in [`SEGMENT`] the segment.
+    /// 2), `MESSAGE`; in [`super::SEGMENT`] the segment.
     ///
     /// # Panics
     /// There are too many, or nothing is left.

@@ -119,13 +119,16 @@ impl World {
     }
 
     /// Nobody runs. Lets devices act and time go by until somebody does; answers whether anything
-    /// happened.
+    /// happened. That is a step too.
     pub(super) fn wait(&self) -> bool {
-        self.steps.set(self.steps.get() + 1);
-        if self.steps.get() >= self.settings.steps {
+        let steps = self.steps.get() + 1;
+        self.steps.set(steps);
+        if steps >= self.settings.steps {
             self.end(Ending::Steps);
             return true;
         }
+        self.count("steps while nobody ran");
+        self.look(steps);
         let devices = self.devices.borrow().clone();
         let acted = devices.iter().filter(|device| device.act(self)).count();
         self.let_interrupts_in();

@@ -57,6 +57,8 @@ impl Init {
         context.claim(destroyed.is_ok(), || {
             format!("destroying the driver's bank: {destroyed:?}")
         });
+        // Until just now it may have let somebody attach: that session too is of a life that is over.
+        self.setting.network.driver_died();
         loop {
             match self.function.release(context) {
                 Ok((_, true)) => {}

@@ -39,6 +39,9 @@ impl Init {
         self.add_port(n)?;
         let steady = manner == Manner::Steady;
         self.setting.network.set_user(number, steady);
+        if manner == Manner::Foul {
+            self.setting.network.set_foul(number);
+        }
         let grants = [Grant::new(stack::PORT, self.users[n].port.address())];
         let name = ["steady", "flighty", "foul"][manner as usize];
         let launch = Launch {
