@@ -10,6 +10,7 @@ use abi::PAGE_SIZE;
 use dev::Program;
 use dev::layout::COPIED;
 use dev::pool::Pool;
+use sys::Mem;
 
 use crate::transport::{Information, Piece};
 
@@ -108,6 +109,20 @@ impl Buffers {
             view: (self.first_receive + token as usize * RECEIVE + start) as u64,
             length: (RECEIVE - start) as u32,
         })
+    }
+
+    /// The word at an offset of a buffer's headroom.
+    #[inline]
+    pub fn headroom(&self, pool: &impl Mem, token: u16, offset: u32) -> Option<u16> {
+        let fits = offset
+            .checked_add(2)
+            .is_some_and(|end| end <= self.headroom);
+        if token as usize >= self.receive.len() || !fits {
+            return None;
+        }
+        let start = START - self.headroom as usize + offset as usize;
+        pool.load_u16(self.first_receive + token as usize * RECEIVE + start)
+            .ok()
     }
 
     /// The device gives a buffer back, it says; answers where it begins in the pool and how long it

@@ -32,7 +32,9 @@ impl<P: Program, T: Transport> Driver<P, T> {
     /// Takes frames from the device. `true`: there may be more.
     pub(crate) fn receive(&mut self) -> bool {
         for _ in 0..ROUND {
-            match self.transport.receive() {
+            let (pool, buffers) = (self.pool.memory(), &self.buffers);
+            let headroom = |token, offset| buffers.headroom(pool, token, offset);
+            match self.transport.receive(headroom) {
                 Ok(None) => return false,
                 Ok(Some(received)) => self.received(&received),
                 Err(_) => self.counters.count(Counter::DeviceFault),

@@ -39,8 +39,9 @@ pub struct Information {
     pub transmit_capacity: u16,
     /// Most pieces of one transmitted frame; at least 2.
     pub pieces: u16,
-    /// Bytes at the start of each posted buffer that the device fills with what isn't frame; at most
-    /// 16.
+    /// Bytes at the start of a frame's first buffer that the device fills with what isn't frame; at
+    /// most 16. Which buffer will be one isn't known before, so each has that much more room. A buffer
+    /// that a frame goes on in has frame from its first byte.
     pub receive_headroom: u32,
     /// Bytes before the first piece of each transmitted frame that belong to the transport; at most
     /// 16. They lie in the same page, in memory of the driver's own, and are zero.
@@ -116,17 +117,28 @@ pub trait Transport {
     fn link(&mut self) -> bool;
 
     /// Lends the device a buffer to fill. `token` comes back with it; the caller uses no token twice
-    /// at a time, and only tokens below `receive_capacity`.
+    /// at a time, and only tokens below `receive_capacity`. Where a frame of `frame_limit` bytes with
+    /// its headroom is longer than half a page, it may be spread over several buffers, of at least
+    /// 1,024 bytes each; otherwise a buffer holds all of it.
     ///
     /// # Errors
     /// [`Full`]: `receive_capacity` buffers are posted already.
     fn post(&mut self, buffer: Piece, token: u16) -> Result<(), Full>;
 
-    /// Takes the next filled buffer, in the order in which the device filled them.
+    /// Takes the next filled buffer, in the order in which the device filled them. The buffers of one
+    /// frame follow upon each other.
+    ///
+    /// `headroom` reads, once, the 16-bit word that lies this many bytes into the buffer with this
+    /// token, as the device wrote it: a transport that keeps something in the headroom asks for it.
+    /// `None`: there is no such buffer, or no such place in its headroom.
     ///
     /// # Errors
-    /// [`DeviceFault`]: an entry of the queue was passed over; ask again.
-    fn receive(&mut self) -> Result<Option<Received>, DeviceFault>;
+    /// [`DeviceFault`]: an entry of the queue was passed over, or a frame, whose buffers follow
+    /// without bytes; ask again.
+    fn receive(
+        &mut self,
+        headroom: impl FnOnce(u16, u32) -> Option<u16>,
+    ) -> Result<Option<Received>, DeviceFault>;
 
     /// Queues a frame: its pieces in order, 1 to `pieces` of them. `transmit_headroom` bytes before
     /// the first piece are the transport's to send along. The memory stays as it is until the token

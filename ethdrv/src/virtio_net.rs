@@ -1,56 +1,57 @@
 //! A virtio-net device as the driver's transport (5.1).
 //!
 //! One pair of queues and, where the device has one, a control queue for the [`filter`]; each has its
-//! interrupt vector. No offload is negotiated, and no mergeable buffers yet: the header before each
-//! frame is 12 zero bytes to the device and of no interest from it, and a frame is one buffer.
+//! interrupt vector. No offload is negotiated: the header before each frame is 12 zero bytes to the
+//! device. From the device it is of no interest while a frame is one buffer; where frames are longer,
+//! it says over how many buffers the device spread one ([`merge`]).
 //!
 //! The device is not believed (see [`virtio::queue`]). What it gives back wrongly is passed over and
 //! told; what leaves nothing to go on from (an index that jumps, a device that is gone) becomes
 //! the [`Failure`], and from then on the queues look empty and full. It takes a new driver then, after
 //! a reset of the device.
 
+mod begin;
 pub mod device;
 mod error;
 pub mod filter;
+mod merge;
 
+use abi::PAGE_SIZE;
+use dev::layout::COPIED;
 use dev::mac::Mac;
 use sys::Mem;
-use virtio::queue::{Area, Areas, Error as QueueError, Misbehaviour};
+use virtio::queue::{Error as QueueError, Misbehaviour};
 use virtio::transport::{Doorbell, Error as DeviceError};
-use virtio::{Buffer, Features, Offer, Queue};
+use virtio::{Buffer, Queue};
 
 use crate::transport::{DeviceFault, Full, Information, Interest, Piece, Received, Transport};
-use device::{HEADER, LEAST_MTU, MOST_MTU, NetFeatures};
+use device::{HEADER, MOST_MTU};
 use filter::{Filter, Mode};
+use merge::{Merge, Wrong};
 
+pub use begin::Vectors;
 pub use error::{Error, Failure};
+pub use merge::MOST_BUFFERS;
 
 /// Pages of the driver's own that the device's queues take: three for each of three queues, and one
 /// for commands.
 pub const PAGES: usize = 10;
 
-/// Most pieces of a transmitted frame: the copy of its beginning, and the rest across two pages.
-const PIECES: usize = 3;
+/// Most pieces of a transmitted frame: the copy of its beginning, and the rest across as many pages as
+/// it can touch.
+const fn pieces(frame_limit: u32) -> u16 {
+    let rest = (frame_limit as usize).saturating_sub(COPIED);
+    // It may begin with the last byte of a page.
+    let pages = (rest + PAGE_SIZE - 2) / PAGE_SIZE + 1;
+    1 + pages as u16
+}
+
+/// The same of the longest frame there is.
+const MOST_PIECES: usize = pieces(device::frame_limit(MOST_MTU)) as usize;
 
 /// Every how many times that it is asked for interrupts the device's status is read: a device that is
 /// gone is noticed while anybody has work for it, and the read costs next to nothing.
 const CHECK_EVERY: u32 = 64;
-
-/// Entries of the control queue, where there is room for more than one command.
-const CONTROL_SIZE: u16 = 4;
-
-/// The interrupt vectors (entries of the function's MSI-X table). Two may be the same.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Vectors {
-    /// For the receive queue.
-    pub receive: Option<u16>,
-    /// For the transmit queue.
-    pub transmit: Option<u16>,
-    /// For the control queue.
-    pub control: Option<u16>,
-    /// For changes of the link, and of the device's health.
-    pub configuration: Option<u16>,
-}
 
 /// A queue, and where the device is told of it.
 struct Line<M, T> {
@@ -70,6 +71,8 @@ pub struct VirtioNet<R, M> {
     receive: Line<M, u16>,
     transmit: Line<M, u16>,
     control: Option<Control<M>>,
+    /// The frame being taken, where one can take several buffers.
+    merge: Option<Merge>,
     information: Information,
     tells_link: bool,
     failure: Option<Failure>,
@@ -80,120 +83,6 @@ pub struct VirtioNet<R, M> {
 }
 
 impl<R: Mem, M: Mem> VirtioNet<R, M> {
-    /// Resets a device and sets it to work. `page` answers page *n* of [`PAGES`]: 4,096 bytes of the
-    /// driver's own, pinned both ways. `wait` waits a little for a reset to end and says whether to go
-    /// on waiting.
-    ///
-    /// # Errors
-    /// See [`Error`]. The device has no queue that it may use then, unless it says that it needs a
-    /// reset.
-    pub fn begin(
-        device: virtio::Transport<R>,
-        mut page: impl FnMut(usize) -> Option<Area<M>>,
-        vectors: Vectors,
-        mut wait: impl FnMut() -> bool,
-    ) -> Result<Self, Error> {
-        let required = Offer {
-            common: Features::empty(),
-            device: NetFeatures::MAC,
-        };
-        let mut wanted = Offer {
-            common: Features::EVENT_INDEX,
-            device: NetFeatures::MTU
-                | NetFeatures::STATUS
-                | NetFeatures::CONTROL_QUEUE
-                | NetFeatures::CONTROL_RECEIVE,
-        };
-        let mut setup = device.negotiate(required, wanted, &mut wait)?;
-        let mut mtu = MOST_MTU;
-        if setup.features().device.contains(NetFeatures::MTU) {
-            mtu = setup.configuration(device::read_mtu)?;
-            if mtu > MOST_MTU {
-                // Who agrees to an MTU must have buffers for it (5.1.4.2).
-                mtu = MOST_MTU;
-                wanted.device -= NetFeatures::MTU;
-                setup = device.negotiate(required, wanted, &mut wait)?;
-            } else if mtu < LEAST_MTU {
-                setup.fail()?;
-                return Err(Error::BadMtu(mtu));
-            }
-        }
-        let mac = setup.configuration(device::read_mac)?;
-        if Mac::new(mac).is_group() || mac == [0; 6] {
-            setup.fail()?;
-            return Err(Error::BadMac(Mac::new(mac)));
-        }
-
-        let features = setup.features();
-        let event_index = features.common.contains(Features::EVENT_INDEX);
-        let mut next_page = 0;
-        let mut take_page = || {
-            let number = next_page;
-            next_page += 1;
-            page(number).ok_or(Error::NoPage(number))
-        };
-        let mut areas = || {
-            Ok::<_, Error>(Areas {
-                descriptors: take_page()?,
-                available: take_page()?,
-                used: take_page()?,
-            })
-        };
-
-        setup.configuration_vector(vectors.configuration)?;
-        let size = setup.queue_limit(device::RECEIVE_QUEUE)?;
-        let queue = Queue::new(size, areas()?, event_index)?;
-        let bell = setup.enable(device::RECEIVE_QUEUE, &queue, vectors.receive)?;
-        let receive = Line { queue, bell };
-
-        let size = setup.queue_limit(device::TRANSMIT_QUEUE)?;
-        let queue = Queue::new(size, areas()?, event_index)?;
-        let bell = setup.enable(device::TRANSMIT_QUEUE, &queue, vectors.transmit)?;
-        let transmit = Line { queue, bell };
-        let transmit_capacity = size / PIECES as u16;
-        if transmit_capacity == 0 {
-            setup.fail()?;
-            return Err(Error::TooSmall);
-        }
-
-        let filters = NetFeatures::CONTROL_QUEUE | NetFeatures::CONTROL_RECEIVE;
-        let control = if features.device.contains(filters) {
-            let size = setup.queue_limit(device::CONTROL_QUEUE)?.min(CONTROL_SIZE);
-            if size < filter::BUFFERS {
-                setup.fail()?;
-                return Err(Error::TooSmall);
-            }
-            let queue = Queue::new(size, areas()?, event_index)?;
-            let bell = setup.enable(device::CONTROL_QUEUE, &queue, vectors.control)?;
-            let filter = Filter::new(queue, take_page()?);
-            Some(Control { filter, bell })
-        } else {
-            None
-        };
-
-        setup.finish()?;
-        let information = Information {
-            mac,
-            frame_limit: device::frame_limit(mtu),
-            receive_capacity: receive.queue.size(),
-            transmit_capacity,
-            pieces: PIECES as u16,
-            receive_headroom: HEADER,
-            transmit_headroom: HEADER,
-        };
-        Ok(Self {
-            device,
-            receive,
-            transmit,
-            control,
-            information,
-            tells_link: features.device.contains(NetFeatures::STATUS),
-            failure: None,
-            told: false,
-            unchecked: 0,
-        })
-    }
-
     /// What the device receives, as far as it followed.
     pub fn filter_mode(&self) -> Mode {
         match &self.control {
@@ -321,19 +210,22 @@ impl<R: Mem, M: Mem> Transport for VirtioNet<R, M> {
     }
 
     #[inline]
-    fn receive(&mut self) -> Result<Option<Received>, DeviceFault> {
-        match self.receive.queue.take() {
-            Ok(None) => Ok(None),
-            Ok(Some(done)) => {
-                let written = done.written.unwrap_or_else(|overrun| overrun.claimed);
-                Ok(Some(Received {
-                    token: done.token,
-                    offset: HEADER,
-                    length: written.saturating_sub(HEADER),
-                    more: false,
-                }))
-            }
-            Err(error) => match self.tell(error, Failure::Receive(error)) {
+    fn receive(
+        &mut self,
+        headroom: impl FnOnce(u16, u32) -> Option<u16>,
+    ) -> Result<Option<Received>, DeviceFault> {
+        let queue = &mut self.receive.queue;
+        let taken = match &mut self.merge {
+            None => queue
+                .take()
+                .map(|done| done.map(|done| merge::first(&done)))
+                .map_err(Wrong::Queue),
+            Some(merge) => merge.receive(queue, headroom),
+        };
+        match taken {
+            Ok(received) => Ok(received),
+            Err(Wrong::Frame(what)) => Err(DeviceFault { what }),
+            Err(Wrong::Queue(error)) => match self.tell(error, Failure::Receive(error)) {
                 Some(fault) => Err(fault),
                 None => Ok(None),
             },
@@ -349,11 +241,22 @@ impl<R: Mem, M: Mem> Transport for VirtioNet<R, M> {
             let address = first.address.wrapping_sub(HEADER.into());
             Buffer::to_device(address, first.length.saturating_add(HEADER))
         };
+        if pieces.len() > self.information.pieces.into() {
+            return Err(Full);
+        }
         let queue = &mut self.transmit.queue;
+        // Nearly every frame is one of the first three, whose lengths the queue is compiled for.
         let posted = match pieces {
             [a] => queue.post(&[first(a)], token),
             [a, b] => queue.post(&[first(a), piece(b)], token),
             [a, b, c] => queue.post(&[first(a), piece(b), piece(c)], token),
+            [a, rest @ ..] if rest.len() < MOST_PIECES => {
+                let mut chain = [first(a); MOST_PIECES];
+                for (buffer, from) in chain[1..].iter_mut().zip(rest) {
+                    *buffer = piece(from);
+                }
+                queue.post(&chain[..pieces.len()], token)
+            }
             _ => return Err(Full),
         };
         posted.map_err(|_| Full)

@@ -245,7 +245,10 @@ impl<M: Mem, K: FnMut()> Transport for Wire<M, K> {
     }
 
     #[inline]
-    fn receive(&mut self) -> Result<Option<Received>, DeviceFault> {
+    fn receive(
+        &mut self,
+        _: impl FnOnce(u16, u32) -> Option<u16>,
+    ) -> Result<Option<Received>, DeviceFault> {
         match self.next_received() {
             Ok(received) => Ok(received),
             Err(error) => self.fault(error),

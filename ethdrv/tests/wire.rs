@@ -82,7 +82,7 @@ fn buffers_come_back_filled_many_times_round() {
         );
         wire.filled(token, 60 + expected).unwrap();
         wire.publish().unwrap();
-        let received = driver.receive().unwrap().unwrap();
+        let received = driver.receive(|_, _| None).unwrap().unwrap();
         let length = 60 + expected as u32;
         let whole = Received {
             token,
@@ -91,7 +91,7 @@ fn buffers_come_back_filled_many_times_round() {
             more: false,
         };
         assert_eq!(received, whole);
-        assert_eq!(driver.receive(), Ok(None));
+        assert_eq!(driver.receive(|_, _| None), Ok(None));
         driver
             .post(piece(0, expected as u64 * 2048, 2048), token)
             .unwrap();
@@ -207,11 +207,14 @@ fn an_index_that_the_wire_can_not_have_ends_it() {
             mut driver, theirs, ..
         } = both();
         theirs.store_u32(line, 1000).unwrap();
-        let faults = [driver.receive().err(), driver.transmitted().err()];
+        let faults = [
+            driver.receive(|_, _| None).err(),
+            driver.transmitted().err(),
+        ];
         assert_eq!(faults.iter().flatten().count(), 1, "{line}");
         assert!(!driver.works() && !driver.link());
         // It is told once.
-        assert_eq!(driver.receive(), Ok(None));
+        assert_eq!(driver.receive(|_, _| None), Ok(None));
         assert_eq!(driver.transmitted(), Ok(None));
         assert!(driver.failure().is_some());
     }
@@ -225,6 +228,6 @@ fn tokens_that_are_none_reach_the_policy_as_one_it_never_gave() {
     theirs.store_u64(PAGE_SIZE, 0x1_0003).unwrap();
     theirs.store_u64(PAGE_SIZE + 8, 60).unwrap();
     theirs.store_u32(INDEX_OF_RECEIVED, 1).unwrap();
-    let received = driver.receive().unwrap().unwrap();
+    let received = driver.receive(|_, _| None).unwrap().unwrap();
     assert!(received.token >= driver.information().receive_capacity);
 }

@@ -36,13 +36,19 @@ pub const TRANSMIT_QUEUE: u16 = 1;
 /// Number of the control queue while queue pairs are not negotiated.
 pub const CONTROL_QUEUE: u16 = 2;
 
-/// Bytes of the header before each frame (5.1.6): all zero while no offload is negotiated.
+/// Bytes of the header before each frame (5.1.6): all zero while no offload is negotiated, but for the
+/// number of buffers.
 pub const HEADER: u32 = 12;
+/// Where the header of a received frame says how many buffers the frame takes (`num_buffers`, 2 bytes,
+/// 5.1.6.4): of use with `MERGEABLE_BUFFERS`, 1 without.
+pub const HEADER_BUFFERS: u32 = 10;
 
 /// Bytes of an ethernet header, which the MTU doesn't count.
 const ETHERNET_HEADER: u32 = 14;
-/// Longest payload of a frame that one receive buffer holds.
-pub const MOST_MTU: u16 = 1500;
+/// Largest MTU whose frames one receive buffer holds.
+pub const SHORT_MTU: u16 = 1500;
+/// Largest MTU that is agreed to: what links with "jumbo" frames carry.
+pub const MOST_MTU: u16 = 9000;
 /// Least MTU that a device may say (5.1.4.1).
 pub const LEAST_MTU: u16 = 68;
 

@@ -298,6 +298,16 @@ impl<M: Mem, T: Copy> Queue<M, T> {
         }))
     }
 
+    /// Chains that the device gave back, by what its index says now, and that were not taken yet.
+    /// As many [`take`](Self::take)s find one each, or an entry to be passed over.
+    ///
+    /// # Errors
+    /// [`Error::Misbehaved`], [`Error::Memory`].
+    #[inline]
+    pub fn waiting(&mut self) -> Result<u16, Error> {
+        self.look()
+    }
+
     /// Reads how far the device came: entries that wait to be taken.
     #[inline]
     fn look(&mut self) -> Result<u16, Error> {

@@ -308,3 +308,21 @@ fn a_reclaimed_queue_is_as_new() {
         queue = pair.queue;
     }
 }
+
+#[test]
+fn what_waits_is_known_before_it_is_taken() {
+    let mut pair = pair(8, true);
+    for token in 0..3 {
+        pair.queue.post(&one(64), token).expect("room");
+    }
+    assert_eq!(pair.queue.waiting(), Ok(0));
+    for waiting in 1..=2 {
+        let chain = pair.device.take().expect("posted");
+        pair.device.give(chain.head.into(), 60);
+        assert_eq!(pair.queue.waiting(), Ok(waiting));
+    }
+    assert!(pair.queue.take().expect("honest").is_some());
+    assert_eq!(pair.queue.waiting(), Ok(1));
+    pair.device.lie_about_index(9);
+    assert!(pair.queue.waiting().is_err());
+}

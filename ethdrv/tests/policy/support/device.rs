@@ -112,7 +112,10 @@ impl Transport for FakeDevice {
         Ok(())
     }
 
-    fn receive(&mut self) -> Result<Option<Received>, DeviceFault> {
+    fn receive(
+        &mut self,
+        _: impl FnOnce(u16, u32) -> Option<u16>,
+    ) -> Result<Option<Received>, DeviceFault> {
         let mut device = self.0.borrow_mut();
         if let Some(lie) = device.lies.pop_front() {
             if let Ok(Received { token, .. }) = lie {

@@ -33,7 +33,10 @@ impl Transport for CardTransport {
         Ok(())
     }
 
-    fn receive(&mut self) -> Result<Option<Received>, DeviceFault> {
+    fn receive(
+        &mut self,
+        _: impl FnOnce(u16, u32) -> Option<u16>,
+    ) -> Result<Option<Received>, DeviceFault> {
         self.context.step();
         let mut queues = self.card.queues.borrow_mut();
         match queues.next_lie(true) {
