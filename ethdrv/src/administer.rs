@@ -6,7 +6,7 @@ use abi::error::{EBADF, EEXIST, EINVAL, EMFILE, ENOENT, ENOMEM, ENOSYS};
 use dev::admin::{self, method};
 use dev::program::PROCESS;
 use dev::refusal::Refusal;
-use dev::settings::{PortSettings, Rate, Strategy, address_from_words};
+use dev::settings::{PortSettings, Rate, Receive, Strategy, address_from_words};
 use dev::window::Window;
 use dev::{Mac, Program};
 use sys::object::Aperture;
@@ -63,9 +63,10 @@ impl<P: Program, T: Transport> Driver<P, T> {
             }
             method::REMOVE_PORT => self.remove_port(number),
             method::STATISTICS => words(&six(port.counters.values(), arguments[1])),
-            method::SET_STRATEGY => {
-                let strategy = u8::try_from(arguments[1]).ok().and_then(Strategy::from_u8);
-                port.settings.strategy = strategy.ok_or(Error::new(EINVAL))?;
+            method::SET_RECEIVE => {
+                let receive = Receive::from_word(arguments[1]).ok_or(Error::new(EINVAL))?;
+                supported(receive)?;
+                port.settings.receive = receive;
                 words(&[])
             }
             method::SET_RATE => {
@@ -85,8 +86,9 @@ impl<P: Program, T: Transport> Driver<P, T> {
     }
 
     fn add_port(&mut self, request: &Request) -> Served {
-        let [_, a, b, c, d, _] = request.words;
-        let settings = PortSettings::from_words([a, b, c, d], self.information.frame_limit)?;
+        let [_, settings @ ..] = request.words;
+        let settings = PortSettings::from_words(settings, self.information.frame_limit)?;
+        supported(settings.receive)?;
         if self.demux.is_taken(settings.mac) {
             return Err(Error::new(EEXIST).into());
         }
@@ -153,6 +155,14 @@ impl<P: Program, T: Transport> Driver<P, T> {
             self.demux.remove(mac);
         }
         Ok(())
+    }
+}
+
+/// Refuses what this driver can't do.
+fn supported(receive: Receive) -> Result<(), Error> {
+    match receive.strategy {
+        Strategy::Copy => Ok(()),
+        Strategy::Flip | Strategy::Hybrid => Err(Error::new(ENOSYS)),
     }
 }
 

@@ -131,7 +131,7 @@ pub(crate) fn deliver<P: Program>(
         port.counters.count(Counter::NoSession);
         return Ok(());
     };
-    match strategy::deliver(port.settings.strategy, session, frame) {
+    match strategy::deliver(port.settings.receive.strategy, session, frame) {
         Ok(()) => {
             port.counters.count(Counter::ReceivedFrames);
             port.counters

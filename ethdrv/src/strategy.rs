@@ -48,6 +48,6 @@ pub fn deliver<P: Program>(
     frame: &Source<'_, P::Own>,
 ) -> Result<(), Undelivered> {
     match strategy {
-        Strategy::Copy => copy::deliver(session, frame),
+        Strategy::Copy | Strategy::Flip | Strategy::Hybrid => copy::deliver(session, frame),
     }
 }

@@ -11,7 +11,7 @@ use alloc::string::String;
 use abi::cap::{CapAddr, Kind};
 use abi::error::ENOENT;
 use dev::admin::Admin;
-use dev::settings::{PortSettings, Rate, Strategy};
+use dev::settings::{Pinning, PortSettings, Rate, Receive, Strategy};
 use sys::bank::Bank;
 use sys::object::DeviceDma;
 use sys::{Cap, Error};
@@ -277,9 +277,13 @@ pub fn settings(user: &User) -> PortSettings {
         },
         transmit_pages: user.transmit_slots,
         receive_pages: user.receive_slots,
-        strategy: match user.strategy {
-            crate::manifest::Strategy::Copy => Strategy::Copy,
+        receive: Receive {
+            strategy: match user.strategy {
+                crate::manifest::Strategy::Copy => Strategy::Copy,
+            },
+            ..Receive::default()
         },
+        pinning: Pinning::default(),
     }
 }
 

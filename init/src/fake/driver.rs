@@ -48,7 +48,7 @@ impl World {
                 Ok([mac.word(), 1514, 1, ports.len() as u64, 0, 0])
             }
             method::ADD_PORT => {
-                let settings = PortSettings::from_words([w[1], w[2], w[3], w[4]], 1514)
+                let settings = PortSettings::from_words([w[1], w[2], w[3], w[4], w[5]], 1514)
                     .map_err(|error| error.0)?;
                 if ports.values().any(|port| port.settings.mac == settings.mac) {
                     return Err(status(EEXIST));

@@ -11,14 +11,14 @@ use sys::{Cap, Error, Message, Sys};
 
 use crate::mac::Mac;
 use crate::port::{Port, capability, words_only};
-use crate::settings::{PortSettings, Rate, Strategy, address_words};
+use crate::settings::{PortSettings, Rate, Receive, address_words};
 use crate::statistics::{COUNTERS, Counter, Counters};
 
 /// Methods of the administration. *Port* is the number that `ADD_PORT` answered.
 pub mod method {
     /// `w1` MAC address (first byte low), `w2` rate in bytes a second (0: none), `w3` burst in bytes,
-    /// `w4` share (bits 0–15), most transmit pages (16–31), most receive pages (32–47), strategy
-    /// (48–55); `c0` an aperture bound to the device's
+    /// `w4` share (bits 0–15), most transmit pages (16–31), most receive pages (32–47), pinning
+    /// (48–55), `w5` how it receives, as [`Receive`](crate::settings::Receive) packs it; `c0` an aperture bound to the device's
     /// function, with its window set, `c1` that window, with `READ` and `WRITE` → `w0` port, `c0` the
     /// port's capability. `EEXIST`: the address is another port's.
     pub const ADD_PORT: u64 = 1;
@@ -31,8 +31,9 @@ pub mod method {
     /// `w1` port ([`DEVICE`](super::DEVICE): the device's own), `w2` first counter → six counters from
     /// it on, as [`Counter`](crate::statistics::Counter) orders them; those beyond are zero.
     pub const STATISTICS: u64 = 4;
-    /// `w1` port, `w2` strategy.
-    pub const SET_STRATEGY: u64 = 5;
+    /// `w1` port, `w2` how it receives from now on, as [`Receive`](crate::settings::Receive) packs it.
+    /// No frame is lost by it; a session that can't go over at once does so by and by.
+    pub const SET_RECEIVE: u64 = 5;
     /// `w1` port, `w2` rate, `w3` burst, `w4` share.
     pub const SET_RATE: u64 = 6;
     /// `w1` port → `w0` state ([`PortState`](super::PortState)), `w1` session's serial number, `w2`
@@ -43,6 +44,11 @@ pub mod method {
     pub const SET_NOTIFY: u64 = 8;
     /// → `w0` MAC address of the device, `w1` longest frame, `w2` 1 if the link is up, `w3` ports.
     pub const DEVICE: u64 = 9;
+    /// `c0` an aperture bound to the device's function, with its window set, `c1` that window, with
+    /// `READ` and `WRITE`: 512 more slots for the pages that ports receive into. They are the driver's
+    /// for good, and serve all ports; a port for which there are none is served by copying. `EMFILE`:
+    /// enough are there.
+    pub const ADD_APERTURE: u64 = 10;
 }
 
 /// In place of a port: the device itself.
@@ -123,13 +129,29 @@ impl Admin {
         window: Cap<Table>,
         into: Port,
     ) -> Result<u64, Error> {
-        let [a, b, c, d] = settings.to_words();
-        let message = Message::new(&[method::ADD_PORT, a, b, c, d])
+        let [a, b, c, d, e] = settings.to_words();
+        let message = Message::new(&[method::ADD_PORT, a, b, c, d, e])
             .with_caps(&[aperture.address(), window.address()])
             .receiving(&[into.address()]);
         sys.call(self.address(), &message)
             .ok()
             .map(|words| words[0])
+    }
+
+    /// Gives the driver 512 more slots for pages that ports receive into. Aperture and window become
+    /// the driver's.
+    ///
+    /// # Errors
+    /// `EMFILE`: there are enough; those of the invocation.
+    pub fn add_aperture(
+        self,
+        sys: &impl Sys,
+        aperture: Cap<Aperture>,
+        window: Cap<Table>,
+    ) -> Result<(), Error> {
+        let message = Message::new(&[method::ADD_APERTURE])
+            .with_caps(&[aperture.address(), window.address()]);
+        sys.call(self.address(), &message).ok().map(|_| ())
     }
 
     /// Binds an IP address to a port.
@@ -174,12 +196,12 @@ impl Admin {
         Ok(counters)
     }
 
-    /// Changes how a port receives.
+    /// Changes how a port receives, while frames come.
     ///
     /// # Errors
     /// `ENOENT`: no such port; those of the invocation.
-    pub fn set_strategy(self, sys: &impl Sys, port: u64, strategy: Strategy) -> Result<(), Error> {
-        let words = [method::SET_STRATEGY, port, strategy as u64];
+    pub fn set_receive(self, sys: &impl Sys, port: u64, receive: Receive) -> Result<(), Error> {
+        let words = [method::SET_RECEIVE, port, receive.word()];
         words_only(sys, self.address(), &words).map(|_| ())
     }
 

@@ -30,16 +30,21 @@
 //!
 //! | ring | from, to | an entry says | releasing it says |
 //! | --- | --- | --- | --- |
-//! | `filled` | driver, client | a received frame: page, offset, length in the receive segment | it was read (not: that the page is free) |
-//! | `returned` | client, driver | `length` frames in receive page `page` are no longer needed; offset and flags zero | it was noticed |
-//! | `transmit` | client, driver | a frame to send: page, offset, length in the transmit segment; flags zero | driver and device are done with the memory, whatever became of the frame |
+//! | `filled` | driver, client | a piece of a received frame: page, offset, length in the receive segment | it was read (not: that the page is free) |
+//! | `returned` | client, driver | `length` pieces in receive page `page` are no longer needed; offset and flags zero | it was noticed |
+//! | `transmit` | client, driver | a piece of a frame to send: page, offset, length in the transmit segment | driver and device are done with the memory, whatever became of the frame |
 //!
-//! A frame lies within a page. Frames under transmission don't share 256 aligned bytes of a page.
+//! A piece lies within a page. A frame is one piece, or a run of pieces: all but the last have the flag
+//! [`MORE`] and fill their page from their offset to its end. All pieces of a frame are published at
+//! once; no other flag means anything. Pieces under transmission don't share 256 aligned bytes of a
+//! page.
 //! Entries of `transmit` are released in order; frames of up to [`COPIED`] bytes at once, longer ones
 //! when they have left. What became of a frame stands in the statistics.
 
 use abi::PAGE_SIZE;
 use ring::Ring;
+
+pub use ring::MORE;
 
 /// Bytes of a frame that the driver copies and checks.
 pub const COPIED: usize = 128;

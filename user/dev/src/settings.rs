@@ -1,4 +1,4 @@
-//! What a port is made of: address, rate, pages, strategy, and the IP addresses bound to it.
+//! What a port is made of: address, rate, pages, how it receives, and the IP addresses bound to it.
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -12,9 +12,14 @@ use crate::mac::Mac;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Strategy {
-    /// Into buffers of the driver's, then copied.
+    /// Each is copied into a page of the client's.
     #[default]
     Copy = 0,
+    /// Each stays in the page that the device filled: that page becomes the client's, in exchange for
+    /// one of its own.
+    Flip = 1,
+    /// Short ones as [`Copy`](Strategy::Copy), the others as [`Flip`](Strategy::Flip).
+    Hybrid = 2,
 }
 
 impl Strategy {
@@ -22,8 +27,96 @@ impl Strategy {
     pub const fn from_u8(value: u8) -> Option<Strategy> {
         match value {
             0 => Some(Strategy::Copy),
+            1 => Some(Strategy::Flip),
+            2 => Some(Strategy::Hybrid),
             _ => None,
         }
+    }
+}
+
+/// The length in bytes from which on `hybrid` flips, where nobody says otherwise. It is a guess: half
+/// of what a page holds. The crossover between copying and flipping has not been measured yet.
+pub const DEFAULT_THRESHOLD: u16 = 2048;
+
+/// How a port receives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Receive {
+    /// How frames reach the client's pages.
+    pub strategy: Strategy,
+    /// `hybrid` copies frames shorter than so many bytes. The others don't ask.
+    pub threshold: u16,
+    /// The client never sees a byte that isn't of a frame of its own. With `copy` that is so anyway;
+    /// otherwise the device fills pages that the client can't see, and what a frame leaves of its page
+    /// is zeroed before the page becomes the client's.
+    pub sealed: bool,
+}
+
+impl Default for Receive {
+    fn default() -> Receive {
+        Receive {
+            strategy: Strategy::Copy,
+            threshold: DEFAULT_THRESHOLD,
+            sealed: false,
+        }
+    }
+}
+
+impl Receive {
+    /// Bits of a [word](Receive::word) that mean something.
+    const BITS: u64 = 0xffff_01ff;
+
+    /// As a word: strategy (bits 0–7), sealed (8), threshold (16–31).
+    pub const fn word(self) -> u64 {
+        self.strategy as u64 | (self.sealed as u64) << 8 | (self.threshold as u64) << 16
+    }
+
+    /// From a word. `None`: it stands for none.
+    pub const fn from_word(word: u64) -> Option<Receive> {
+        if word & !Receive::BITS != 0 {
+            return None;
+        }
+        let Some(strategy) = Strategy::from_u8(word as u8) else {
+            return None;
+        };
+        Some(Receive {
+            strategy,
+            threshold: (word >> 16) as u16,
+            sealed: word >> 8 & 1 != 0,
+        })
+    }
+}
+
+impl core::fmt::Display for Receive {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self.strategy {
+            Strategy::Copy => f.write_str("copy")?,
+            Strategy::Flip => f.write_str("flip")?,
+            Strategy::Hybrid => write!(f, "hybrid({})", self.threshold)?,
+        }
+        match self.sealed {
+            true => f.write_str(" sealed"),
+            false => Ok(()),
+        }
+    }
+}
+
+/// How long the pages that a port sends from are pinned.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Pinning {
+    /// As long as the session lasts.
+    #[default]
+    Session = 0,
+    /// Each while a frame in it is being sent.
+    Frame = 1,
+}
+
+impl core::fmt::Display for Pinning {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Pinning::Session => "session",
+            Pinning::Frame => "frame",
+        })
     }
 }
 
@@ -60,12 +153,14 @@ pub struct PortSettings {
     /// Most receive pages.
     pub receive_pages: u16,
     /// How it receives.
-    pub strategy: Strategy,
+    pub receive: Receive,
+    /// How long what it sends from is pinned.
+    pub pinning: Pinning,
 }
 
 impl PortSettings {
     /// As words.
-    pub const fn to_words(&self) -> [u64; 4] {
+    pub const fn to_words(&self) -> [u64; 5] {
         [
             self.mac.word(),
             self.rate.bytes_per_second,
@@ -73,7 +168,8 @@ impl PortSettings {
             self.rate.share as u64
                 | (self.transmit_pages as u64) << 16
                 | (self.receive_pages as u64) << 32
-                | (self.strategy as u64) << 48,
+                | (self.pinning as u64) << 48,
+            self.receive.word(),
         ]
     }
 
@@ -81,9 +177,9 @@ impl PortSettings {
     ///
     /// # Errors
     /// `EINVAL`: an address that is a group's or zero, no share, page counts out of bounds, an unknown
-    /// strategy. `EMSGSIZE`: a rate with a burst too small for a frame.
-    pub fn from_words(words: [u64; 4], frame_limit: u32) -> Result<PortSettings, Error> {
-        let [mac, bytes_per_second, burst, rest] = words;
+    /// strategy or pinning. `EMSGSIZE`: a rate with a burst too small for a frame.
+    pub fn from_words(words: [u64; 5], frame_limit: u32) -> Result<PortSettings, Error> {
+        let [mac, bytes_per_second, burst, rest, receive] = words;
         let invalid = Error::new(EINVAL);
         let mac = (mac >> 48 == 0)
             .then_some(Mac::from_word(mac))
@@ -97,7 +193,12 @@ impl PortSettings {
             },
             transmit_pages: (rest >> 16) as u16,
             receive_pages: (rest >> 32) as u16,
-            strategy: Strategy::from_u8((rest >> 48) as u8).ok_or(invalid)?,
+            receive: Receive::from_word(receive).ok_or(invalid)?,
+            pinning: match (rest >> 48) as u8 {
+                0 => Pinning::Session,
+                1 => Pinning::Frame,
+                _ => return Err(invalid),
+            },
         };
         let counts = [settings.transmit_pages, settings.receive_pages];
         let bounds = FEWEST_PAGES..=MOST_PAGES;

@@ -29,6 +29,12 @@ counters! {
     ReceivedBytes = "bytes received",
     /// Of the frames delivered, those copied.
     Copied = "copied",
+    /// Of the frames delivered, those that the device put into a page of the recipient's.
+    InPlace = "delivered in place",
+    /// Of the frames delivered, those whose page was exchanged for one of the recipient's.
+    Exchanged = "exchanged",
+    /// Of the frames copied, those that lay in a page that its owner had taken back.
+    Recovered = "recovered",
     /// Of the frames delivered, multicast and broadcast ones.
     ReceivedMulticast = "multicast received",
     /// Of the frames delivered, those that came from another session of this driver.

@@ -9,7 +9,9 @@ use sys::Error;
 use crate::badge::{ADMIN_BADGE, Badge};
 use crate::mac::Mac;
 use crate::refusal::Refusal;
-use crate::settings::{PortSettings, Rate, Strategy, address_from_words, address_words};
+use crate::settings::{
+    Pinning, PortSettings, Rate, Receive, Strategy, address_from_words, address_words,
+};
 use crate::statistics::{COUNTERS, Counter, Counters};
 use crate::window::Limbo;
 
@@ -22,7 +24,12 @@ const SETTINGS: PortSettings = PortSettings {
     },
     transmit_pages: 240,
     receive_pages: 2,
-    strategy: Strategy::Copy,
+    receive: Receive {
+        strategy: Strategy::Hybrid,
+        threshold: 0xfedc,
+        sealed: true,
+    },
+    pinning: Pinning::Frame,
 };
 
 #[test]
@@ -58,11 +65,34 @@ fn settings_that_can_not_work_are_refused() {
     assert_eq!(with(3, words[3] & !0xffff), invalid, "no share");
     assert_eq!(with(3, words[3] + (1 << 16)), invalid, "241 pages");
     assert_eq!(with(3, words[3] - (1 << 32)), invalid, "one page");
-    assert_eq!(with(3, words[3] | 9 << 48), invalid, "an unknown strategy");
+    assert_eq!(with(3, words[3] | 2 << 48), invalid, "an unknown pinning");
+    assert_eq!(with(4, words[4] | 3), invalid, "an unknown strategy");
+    assert_eq!(
+        with(4, words[4] | 1 << 9),
+        invalid,
+        "neither sealed nor not"
+    );
+    assert_eq!(
+        with(4, words[4] | 1 << 32),
+        invalid,
+        "more than a threshold"
+    );
     assert_eq!(with(3, words[3] | 1 << 56), invalid, "more than settings");
     assert_eq!(with(2, 1513), Err(Error::new(EMSGSIZE)), "no frame fits");
     assert!(with(2, 1514).is_ok());
     assert!(with(1, 0).is_ok(), "without a rate, any burst");
+}
+
+#[test]
+fn how_a_port_receives_is_told_in_words_that_the_console_takes() {
+    let mut receive = Receive::default();
+    assert_eq!(alloc::format!("{receive}"), "copy");
+    receive.strategy = Strategy::Flip;
+    assert_eq!(alloc::format!("{receive}"), "flip");
+    receive.strategy = Strategy::Hybrid;
+    receive.threshold = 300;
+    receive.sealed = true;
+    assert_eq!(alloc::format!("{receive}"), "hybrid(300) sealed");
 }
 
 #[test]

@@ -14,7 +14,7 @@ use dev::admin::Admin;
 use dev::badge::ADMIN_BADGE;
 use dev::pool::Pool;
 use dev::port::Port;
-use dev::settings::{PortSettings, Rate, Strategy};
+use dev::settings::{Pinning, PortSettings, Rate, Receive};
 use dev::statistics::{Counter, Counters};
 use dev::{Mac, Program};
 use ethdrv::Driver;
@@ -56,7 +56,8 @@ pub fn settings(n: u8) -> PortSettings {
         rate: Rate::default(),
         transmit_pages: 32,
         receive_pages: 32,
-        strategy: Strategy::Copy,
+        receive: Receive::default(),
+        pinning: Pinning::default(),
     }
 }
 

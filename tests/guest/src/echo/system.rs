@@ -11,7 +11,7 @@ use dev::Mac;
 use dev::admin::Admin;
 use dev::badge::ADMIN_BADGE;
 use dev::port::Port;
-use dev::settings::{PortSettings, Rate, Strategy};
+use dev::settings::{Pinning, PortSettings, Rate, Receive};
 use ethdrv::grant;
 use ethdrv::wire::{End, layout};
 use guest::children::{BANK, Failed, Nursery, SELF};
@@ -126,7 +126,8 @@ impl System {
             rate: Rate::default(),
             transmit_pages: PORT_PAGES,
             receive_pages: PORT_PAGES,
-            strategy: Strategy::Copy,
+            receive: Receive::default(),
+            pinning: Pinning::default(),
         };
         admin
             .add_port(

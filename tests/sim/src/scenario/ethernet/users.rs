@@ -4,7 +4,7 @@ use abi::cap::Kind;
 use abi::error::EMFILE;
 use dev::Program as _;
 use dev::program::BANK;
-use dev::settings::{PortSettings, Rate, Strategy};
+use dev::settings::{Pinning, PortSettings, Rate, Receive};
 use rt::child::Grant;
 use sys::bank::{Bank, BankRights};
 use sys::object::{Aperture, Notify, Table};
@@ -79,7 +79,8 @@ impl Init {
             rate: Rate::default(),
             transmit_pages: TRANSMIT_PAGES,
             receive_pages: RECEIVE_PAGES,
-            strategy: Strategy::Copy,
+            receive: Receive::default(),
+            pinning: Pinning::default(),
         };
         let made = self
             .admin
