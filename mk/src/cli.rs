@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
-use crate::machine::{Accelerator, Machine, memory_size};
+use crate::machine::{Accelerator, Machine, memory_size, mtu};
 use crate::network::Choice;
 
 /// Usufruct's host tool: builds, runs, tests and measures the system.
@@ -67,6 +67,9 @@ pub struct MachineOptions {
     /// Count instructions: the guest's clock advances by one a nanosecond (slow; implies tcg).
     #[arg(long)]
     pub icount: bool,
+    /// Let the network card tell this MTU: 68 to 9000. Without it none is told, and 1500 is assumed.
+    #[arg(long, value_name = "N", value_parser = mtu)]
+    pub mtu: Option<u16>,
     /// Print the QEMU command line.
     #[arg(short, long)]
     pub verbose: bool,
@@ -80,6 +83,7 @@ impl MachineOptions {
             memory: self.memory,
             accelerator: self.accel,
             icount: self.icount,
+            mtu: self.mtu,
         }
     }
 }
@@ -299,6 +303,7 @@ mod tests {
             "--memory",
             "--pcap",
             "--icount",
+            "--mtu",
             "--timeout",
         ] {
             assert!(
@@ -314,6 +319,7 @@ mod tests {
         assert!(refused(&["run", "--accel", "warp"]).contains("auto, tcg or kvm"));
         assert!(refused(&["run", "--net", "bridge"]).contains("tap=INTERFACE"));
         assert!(refused(&["run", "--memory", "1T"]).contains("128M"));
+        assert!(refused(&["run", "--mtu", "9001"]).contains("68 to 9000"));
         assert!(refused(&["test", "--only", "luck"]).contains("loom"));
     }
 }

@@ -1,6 +1,7 @@
 //! The machine: which description under `qemu/`, how many CPUs, how much memory, what runs it.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::str::FromStr;
 
@@ -94,6 +95,22 @@ pub fn memory_size(text: &str) -> Result<u32, String> {
         .ok_or_else(|| "it must be 16M to 1024G, such as 128M or 1G".into())
 }
 
+/// The MTUs that a network card can be given: from IPv4's least to what jumbo frames carry, which is
+/// the most that the driver agrees to.
+pub const MTUS: RangeInclusive<u16> = 68..=9000;
+
+/// An MTU: 68 to 9000.
+///
+/// # Errors
+/// The text is none.
+pub fn mtu(text: &str) -> Result<u16, String> {
+    let mtu = text.parse().ok();
+    mtu.filter(|mtu| MTUS.contains(mtu)).ok_or_else(|| {
+        let (least, most) = (MTUS.start(), MTUS.end());
+        format!("it must be {least} to {most}, such as 1500 or 9000")
+    })
+}
+
 /// A machine to boot on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Machine {
@@ -105,6 +122,8 @@ pub struct Machine {
     pub accelerator: Accelerator,
     /// Count instructions: one a nanosecond of the guest's time, the same in each run.
     pub icount: bool,
+    /// The MTU that the network card tells. `None`: it tells none, and 1,500 is assumed.
+    pub mtu: Option<u16>,
 }
 
 impl Default for Machine {
@@ -114,6 +133,7 @@ impl Default for Machine {
             memory: 128,
             accelerator: Accelerator::Auto,
             icount: false,
+            mtu: None,
         }
     }
 }
@@ -149,6 +169,10 @@ impl Machine {
         if self.icount {
             arguments.extend(["-icount".into(), "shift=0,sleep=off".into()]);
             arguments.extend(["-rtc".into(), "base=2020-01-01T00:00:00,clock=vm".into()]);
+        }
+        if let Some(mtu) = self.mtu {
+            // The card is the one of the description.
+            arguments.extend(["-set".into(), format!("device.nic0.host_mtu={mtu}")]);
         }
         Ok(arguments)
     }
@@ -240,6 +264,21 @@ mod tests {
         assert!(!can_virtualise(
             "model name : svm\nflags\t\t: fpu sse\nvmx flags : x\n"
         ));
+    }
+
+    #[test]
+    fn the_card_is_told_an_mtu_only_if_one_is_asked_for() {
+        assert!(!text(&Machine::default()).contains("host_mtu"));
+        let large = Machine {
+            mtu: Some(9000),
+            ..Machine::default()
+        };
+        assert!(text(&large).contains("-set device.nic0.host_mtu=9000"));
+        assert_eq!(mtu("68"), Ok(68));
+        assert_eq!(mtu("9000"), Ok(9000));
+        for wrong in ["", "67", "9001", "1500x", "-1", "66036"] {
+            assert!(mtu(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -129,16 +129,20 @@ impl Tap {
         })
     }
 
-    /// Brings the device up, once QEMU has made it. It goes away with QEMU.
+    /// Brings the device up, once QEMU has made it, with the MTU of the guest's card if that tells one.
+    /// It goes away with QEMU.
     ///
     /// # Errors
     /// `ip` fails.
-    pub fn bring_up(&self) -> Result<()> {
+    pub fn bring_up(&self, mtu: Option<u16>) -> Result<()> {
         if self.existing {
             return Ok(());
         }
         let address = format!("{}/{}", users::GATEWAY, users::PREFIX);
         ip(&["addr", "add", &address, "dev", &self.name])?;
+        if let Some(mtu) = mtu {
+            ip(&["link", "set", &self.name, "mtu", &mtu.to_string()])?;
+        }
         ip(&["link", "set", &self.name, "up"])?;
         Ok(())
     }

@@ -33,7 +33,7 @@ impl Ready {
         if let Some(tap) = &self.tap
             && process.ended()?.is_none()
         {
-            tap.bring_up()?;
+            tap.bring_up(self.launch.machine.mtu)?;
         }
         process.resume();
         Ok(())
