@@ -128,7 +128,8 @@ unsafe impl View for CapTable {}
 const _: () = assert!(size_of::<CapTable>() == abi::PAGE_SIZE);
 
 impl<M: Machine> Kernel<'_, M> {
-    /// The slot that an address names in a process's capability space.
+    /// The slot that an address names in a process's capability space. Address 0 names nothing,
+    /// whatever lies in slot 0 of the root table.
     #[inline(always)]
     pub(crate) fn slot(&self, process: &Process, address: CapAddr) -> Option<&Cell<Capability>> {
         let root = process.root.get();

@@ -52,16 +52,16 @@ impl<M: Machine> Kernel<'_, M> {
         }
     }
 
-    /// The slot of the root table that an address names, if it is one of these.
+    /// The slot of the root table that an address names, if it is one of these. Address 0 names nothing,
+    /// whatever lies in slot 0.
     #[inline(always)]
     pub(crate) fn near_slot(&self, process: &Process, address: u64) -> Option<&Cell<Capability>> {
         let root = process.root.get();
         if root == Frame::NONE {
             return None;
         }
-        self.view::<CapTable>(root)
-            .0
-            .get(usize::try_from(address).ok()?)
+        // One test for both ends: 0 wraps beyond the last.
+        self.view::<CapTable>(root).0[1..].get(usize::try_from(address.wrapping_sub(1)).ok()?)
     }
 
     /// A call through a `Start` in the root table, without capabilities, to a server that waits and

@@ -379,3 +379,40 @@ fn what_a_rescinded_process_served_is_given_up() {
     parties.rescind(&[server.oid()]);
     got(&parties, client, errno(EPIPE));
 }
+
+/// The direct path once looked slot 0 up like any other, the general path never did.
+#[test]
+fn address_zero_names_nothing_whatever_slot_zero_holds() {
+    let (parties, client, server) = held_caller();
+    let sys = parties.sys(server);
+    let page = parties.buy(server, FREE + 1, Kind::Page);
+    start_of(&parties, server, 7, server, FREE + 2);
+    notify_of(&parties, server, 3, server, FREE + 3);
+    for held in [FREE + 1, FREE + 2, FREE + 3] {
+        ROOT.put(&sys, 0, held, Rights::FULL).expect("a slot");
+        assert!(is_void(&parties, server, 0));
+        let sent = sys.send(0, &Message::new(&[1]));
+        assert_eq!(sent, VOID, "slot {held}");
+        // Nor is it an argument.
+        let put = status_of(
+            &parties,
+            server,
+            slot::ROOT,
+            &[abi::method::cap_table::PUT, 9],
+            &[0],
+        );
+        assert_eq!(put, VOID, "slot {held}");
+    }
+    assert_eq!(sys.poll([0; 4]), None, "nobody was signalled");
+    // Whoever manages the table still reaches the slot.
+    ROOT.put(&sys, 0, FREE + 1, Rights::FULL).expect("a slot");
+    ROOT.relocate(&sys, 0, FREE + 4).expect("it holds the page");
+    assert_eq!(parties.named(server, FREE + 4), page);
+    // A caller isn't answered through it either, and is still there afterwards.
+    ROOT.put(&sys, 0, FREE, Rights::FULL).expect("it moves");
+    assert_eq!(sys.resume(0, 4, &Message::default()), VOID);
+    assert_eq!(parties.state(client), state::CALLING);
+    ROOT.relocate(&sys, 0, FREE).expect("it moves back");
+    assert_eq!(sys.resume(FREE, 5, &Message::default()), OK);
+    got(&parties, client, 5);
+}
