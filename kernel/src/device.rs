@@ -9,7 +9,8 @@ use crate::Kernel;
 use crate::cap::Capability;
 use crate::error::{BUSY, DEVICE, EXHAUSTED, INVALID, KIND, METHOD, PERMISSION, RANGE, Result};
 use crate::invoke::{Answer, Invocation};
-use crate::machine::{Machine, Source, Width};
+use crate::machine::{Machine, Source, Trigger, Width};
+use crate::msix;
 use crate::object::Binding;
 
 /// Interrupt vectors for devices.
@@ -30,6 +31,7 @@ const BUS_MASTER: u32 = 1 << 2;
 /// What the kernel knows of a vector.
 pub struct Vector {
     source: Cell<Option<Source>>,
+    trigger: Cell<Trigger>,
     binding: Cell<Binding>,
     generation: Cell<u64>,
 }
@@ -39,6 +41,7 @@ impl Vector {
     pub const fn free() -> Vector {
         Vector {
             source: Cell::new(None),
+            trigger: Cell::new(Trigger::Edge),
             binding: Cell::new(Binding::NONE),
             generation: Cell::new(1),
         }
@@ -46,11 +49,19 @@ impl Vector {
 }
 
 impl<M: Machine> Kernel<'_, M> {
-    /// An interrupt came on a device vector (counted from 0).
+    /// An interrupt came on a device vector (counted from 0), and is not acknowledged yet: a
+    /// level-triggered line that were acknowledged before it is masked would come again at once, before
+    /// its driver could run.
     pub fn interrupt(&self, vector: usize) {
-        if let Some(vector) = self.vectors.get(vector) {
-            self.notify(vector.binding.get());
+        let Some(vector) = self.vectors.get(vector) else {
+            return;
+        };
+        if let Some(source) = vector.source.get()
+            && vector.trigger.get() == Trigger::Level
+        {
+            self.machine.irq_mask(source, true);
         }
+        self.notify(vector.binding.get());
     }
 
     pub(crate) fn irq_alive(&self, capability: &Capability) -> bool {
@@ -105,8 +116,9 @@ impl<M: Machine> Kernel<'_, M> {
                 .position(|vector| vector.source.get().is_none())
         };
         let index = taken.or_else(free).ok_or(EXHAUSTED)?;
-        self.machine.irq_connect(source, index as u8)?;
+        let trigger = self.machine.irq_connect(source, index as u8)?;
         let vector = &self.vectors[index];
+        vector.trigger.set(trigger);
         vector.source.set(Some(source));
         vector.binding.set(Binding::NONE);
         vector.generation.set(vector.generation.get() + 1);
@@ -259,7 +271,7 @@ impl<M: Machine> Kernel<'_, M> {
             let kept = self.machine.pci_read(function, COMMAND, Width::Word) & BUS_MASTER;
             value = value & !(BUS_MASTER << shift) | kept << shift;
         }
-        if let Some(msix) = msix_capability(&self.machine, function)
+        if let Some(msix) = msix::capability(&self.machine, function)
             && offset < msix + 4
             && offset + width.bytes() > msix + 2
         {
@@ -268,27 +280,4 @@ impl<M: Machine> Kernel<'_, M> {
         }
         self.machine.pci_write(function, offset, width, value);
     }
-}
-
-/// Offset of a function's MSI-X capability (PCI 3.0, 6.7 and 6.8.2).
-pub fn msix_capability(machine: &impl Machine, function: u16) -> Option<u16> {
-    const STATUS: u16 = 6;
-    const CAPABILITIES: u16 = 0x34;
-    const MSIX: u32 = 0x11;
-    if machine.pci_read(function, STATUS, Width::Word) & 0x10 == 0 {
-        return None;
-    }
-    let mut offset = machine.pci_read(function, CAPABILITIES, Width::Byte) as u16 & 0xfc;
-    // Configuration space holds at most 48 capabilities; a device may link them in a circle.
-    for _ in 0..48 {
-        if offset < 0x40 {
-            return None;
-        }
-        let head = machine.pci_read(function, offset, Width::Word);
-        if head & 0xff == MSIX {
-            return Some(offset);
-        }
-        offset = (head >> 8) as u16 & 0xfc;
-    }
-    None
 }

@@ -22,6 +22,7 @@ pub mod error;
 pub mod frame;
 pub mod genesis;
 pub mod machine;
+pub mod msix;
 pub mod object;
 pub mod process;
 pub mod schedule;

@@ -53,6 +53,16 @@ pub enum Source {
     },
 }
 
+/// When an interrupt fires.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trigger {
+    /// Once for each event.
+    Edge,
+    /// As long as the device wants something: it must be masked until its driver has seen to that,
+    /// or the CPU would do nothing else.
+    Level,
+}
+
 /// Memory, time, address translation and devices.
 ///
 /// # Safety
@@ -102,8 +112,8 @@ pub unsafe trait Machine {
     /// interrupt controllers, IOMMU, or a page with an MSI-X table.
     fn is_device_memory(&self, first_page: u64, pages: u64) -> bool;
 
-    /// Connects an interrupt to a vector, masked.
-    fn irq_connect(&self, source: Source, vector: u8) -> core::result::Result<(), Status>;
+    /// Connects an interrupt to a vector, masked. Answers how it is triggered.
+    fn irq_connect(&self, source: Source, vector: u8) -> core::result::Result<Trigger, Status>;
     /// Masks or unmasks an interrupt.
     fn irq_mask(&self, source: Source, masked: bool);
 

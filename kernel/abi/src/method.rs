@@ -170,11 +170,13 @@ pub mod irq {
     /// `w1` ISA interrupt 0 to 15 → `c0` `Irq` for it, masked. Only on the capability for all.
     pub const ISA: u64 = 1;
     /// `w1` PCI function, `w2` entry of its MSI-X table → `c0` `Irq` for it, masked. Only on the
-    /// capability for all. `ENODEV`: no such function, or no MSI-X; `ENOMEM`: no vector left.
+    /// capability for all. `ENODEV`: no such function, no MSI-X, or a table that would lie on something
+    /// else than registers of devices; `ERANGE`: the table has no such entry; `ENOMEM`: no vector left.
     pub const MSIX: u64 = 2;
     /// `c0` `Notify`: signalled by each interrupt.
     pub const BIND: u64 = 3;
-    /// Unmasks; level-triggered lines are masked again when they fire.
+    /// Unmasks. A level-triggered line is masked again each time it fires, before anybody is told: its
+    /// driver unmasks it when it has seen to its device.
     pub const UNMASK: u64 = 4;
     /// Masks.
     pub const MASK: u64 = 5;

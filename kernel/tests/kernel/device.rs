@@ -191,6 +191,67 @@ fn an_interrupt_goes_to_who_is_bound_to_it() {
     assert_eq!(sys.poll([0; 4]), None);
 }
 
+/// Connects an ISA line of the party's own, bound to bit 1 and unmasked.
+fn line(parties: &Parties, party: Party, number: u8) -> Cap<Irq> {
+    let sys = parties.sys(party);
+    let line: Cap<Irq> = cap(FREE + 1);
+    cap::<Irq>(FREE)
+        .isa(&sys, number, FREE + 1)
+        .expect("there are 16");
+    notify_of(parties, party, 1, party, FREE + 2);
+    line.bind(&sys, cap(FREE + 2)).expect("alive");
+    line.unmask(&sys).expect("connected");
+    line
+}
+
+fn comes_in(parties: &Parties, number: u8) -> bool {
+    let vector = parties.machine().raise(Source::Isa(number));
+    if vector.is_some() {
+        parties.processor.interrupt(vector);
+        parties.note();
+    }
+    vector.is_some()
+}
+
+/// A device keeps its line up until its driver has seen to it. Were the line open meanwhile, the CPU
+/// would do nothing but take interrupts.
+#[test]
+fn a_level_triggered_line_is_masked_when_it_fires_until_its_driver_unmasks_it() {
+    let (parties, party) = with(slot::INIT_IRQ);
+    let number = *sim::machine::LEVEL_LINES.start();
+    let line = line(&parties, party, number);
+    assert!(comes_in(&parties, number));
+    assert!(parties.machine().lines()[0].masked, "before anybody ran");
+    assert!(
+        !comes_in(&parties, number),
+        "the device still wants something"
+    );
+    let sys = parties.sys(party);
+    let told = Some(Event::Notified { group: 0, bits: 2 });
+    assert_eq!(sys.poll([0; 4]), told);
+    assert_eq!(sys.poll([0; 4]), None, "told once");
+    line.unmask(&sys).expect("connected");
+    assert!(comes_in(&parties, number));
+    assert_eq!(sys.poll([0; 4]), told);
+    line.release(&sys).expect("connected");
+    // The vector may be an edge's next.
+    cap::<Irq>(FREE)
+        .isa(&sys, 4, FREE + 3)
+        .expect("there are 16");
+    cap::<Irq>(FREE + 3).unmask(&sys).expect("connected");
+    assert!(comes_in(&parties, 4) && comes_in(&parties, 4));
+}
+
+#[test]
+fn an_edge_triggered_line_stays_open() {
+    let (parties, party) = with(slot::INIT_IRQ);
+    line(&parties, party, 4);
+    for _ in 0..3 {
+        assert!(comes_in(&parties, 4));
+    }
+    assert!(!parties.machine().lines()[0].masked);
+}
+
 #[test]
 fn who_connects_an_interrupt_again_takes_it_over() {
     let (parties, party) = with(slot::INIT_IRQ);
@@ -207,7 +268,8 @@ fn who_connects_an_interrupt_again_takes_it_over() {
     assert_eq!(all.msix(&sys, 0, 0, FREE + 4), Err(error(ENODEV)));
     assert_eq!(
         all.msix(&sys, FUNCTIONS[0], 4, FREE + 4),
-        Err(error(ENODEV))
+        Err(error(ERANGE)),
+        "its table has four entries"
     );
 }
 

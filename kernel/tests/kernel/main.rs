@@ -16,6 +16,7 @@ mod fault;
 mod invalidation;
 mod limbo;
 mod message;
+mod msix;
 mod objects;
 mod paths;
 mod process;

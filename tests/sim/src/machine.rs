@@ -3,9 +3,9 @@
 
 use std::cell::{Cell, RefCell};
 
-use abi::error::{ENODEV, Status, status};
+use abi::error::{ENODEV, ERANGE, Status, status};
 use kernel::frame::Frame;
-use kernel::machine::{Machine, Source, Width};
+use kernel::machine::{Machine, Source, Trigger, Width};
 
 use crate::memory::{FIRST_FRAME, Memory};
 use crate::mmu::Mmu;
@@ -23,6 +23,9 @@ pub const DEVICE_PAGES: [u64; FUNCTIONS.len()] = [0xfe000, 0xfe010];
 
 /// Ports that the kernel keeps to itself.
 pub const KERNELS_PORTS: core::ops::RangeInclusive<u16> = 0x3f8..=0x3ff;
+
+/// ISA interrupts that are level-triggered: where PCs put PCI devices without messages.
+pub const LEVEL_LINES: core::ops::RangeInclusive<u8> = 9..=11;
 
 /// An interrupt that is connected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -270,15 +273,17 @@ unsafe impl Machine for SimMachine {
         let ram_end = u64::from(FIRST_FRAME) + self.memory.objects.len() as u64;
         let inside = |page: &u64| first_page <= *page && *page - first_page < pages;
         debug_assert!(DEVICE_PAGES.iter().all(|page| *page >= ram_end));
-        // Each function has one page of registers, and its MSI-X table nowhere near.
+        // Each function has one page of registers, and no MSI-X table in it.
         pages != 0 && DEVICE_PAGES.iter().filter(|page| inside(page)).count() as u64 == pages
     }
 
-    fn irq_connect(&self, source: Source, vector: u8) -> Result<(), Status> {
-        if let Source::MsiX { function, entry } = source
-            && (!FUNCTIONS.contains(&function) || entry > 3)
-        {
-            return Err(status(ENODEV));
+    fn irq_connect(&self, source: Source, vector: u8) -> Result<Trigger, Status> {
+        match source {
+            Source::MsiX { function, .. } if !FUNCTIONS.contains(&function) => {
+                return Err(status(ENODEV));
+            }
+            Source::MsiX { entry, .. } if entry > 3 => return Err(status(ERANGE)),
+            _ => {}
         }
         let mut lines = self.lines.borrow_mut();
         lines.retain(|line| line.source != source);
@@ -288,7 +293,10 @@ unsafe impl Machine for SimMachine {
             masked: true,
             pending: false,
         });
-        Ok(())
+        Ok(match source {
+            Source::Isa(line) if LEVEL_LINES.contains(&line) => Trigger::Level,
+            _ => Trigger::Edge,
+        })
     }
 
     fn irq_mask(&self, source: Source, masked: bool) {

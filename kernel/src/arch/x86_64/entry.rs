@@ -142,19 +142,20 @@ extern "sysv64" fn on_interrupt(
     })
 }
 
-/// Tells the APIC and the kernel of an interrupt. Answers whether it was the timer's.
+/// Tells the kernel and the APIC of an interrupt, in this order: the kernel masks the line if it must.
+/// Answers whether it was the timer's.
 fn acknowledge(kernel: &crate::PcKernel, vector: u64) -> bool {
     if vector == u64::from(SPURIOUS_VECTOR) {
         return false;
     }
-    apic::end_of_interrupt();
-    if vector == u64::from(TIMER_VECTOR) {
-        return true;
-    }
-    if let Some(device) = vector.checked_sub(u64::from(DEVICE_VECTORS)) {
+    let timer = vector == u64::from(TIMER_VECTOR);
+    if let Some(device) = vector.checked_sub(u64::from(DEVICE_VECTORS))
+        && !timer
+    {
         kernel.interrupt(device as usize);
     }
-    false
+    apic::end_of_interrupt();
+    timer
 }
 
 /// An interrupt or fault came while the kernel ran: an interrupt only when idle.

@@ -1,8 +1,11 @@
 //! The PC as the portable kernel sees it.
 
+use core::ops::Range;
+
 use kernel::error::{DEVICE, Status};
 use kernel::frame::Frame;
-use kernel::machine::{Machine, Source, Width};
+use kernel::machine::{Machine, Source, Trigger, Width};
+use kernel::msix::Table;
 use x86_64::PhysAddr;
 use x86_64::instructions::port::Port;
 use x86_64::instructions::tlb;
@@ -17,7 +20,10 @@ use super::random::Random;
 use super::{pci, serial, time};
 
 /// Physical addresses of chipset registers: I/O APICs, timers, IOMMUs, local APICs, firmware.
-const CHIPSET: core::ops::Range<u64> = 0xfec0_0000..0x1_0000_0000;
+const CHIPSET: Range<u64> = 0xfec0_0000..0x1_0000_0000;
+
+/// What PCs had when they were small.
+const FIRST_MIB: Range<u64> = 0..1 << 20;
 
 /// A PC.
 pub struct Pc {
@@ -138,42 +144,32 @@ unsafe impl Machine for Pc {
         let Some(end) = first_page.checked_add(pages).filter(|end| *end <= 1 << 40) else {
             return false;
         };
-        let (start, end) = (first_page << 12, end << 12);
-        let overlaps = |region: &Region| start < region.end && region.start < end;
-        let chipset = Region {
-            start: CHIPSET.start,
-            end: CHIPSET.end,
-            usable: false,
-        };
-        let first_mib = Region {
-            start: 0,
-            end: 1 << 20,
-            usable: false,
-        };
-        let taken = self
-            .regions
-            .iter()
-            .chain(&self.platform.reserved)
-            .any(overlaps);
-        if taken || overlaps(&chipset) || overlaps(&first_mib) {
+        let range = first_page << 12..end << 12;
+        if self
+            .taken()
+            .any(|taken| range.start < taken.end && taken.start < range.end)
+        {
             return false;
         }
         // Interrupts are the kernel's: pages with MSI-X tables are too.
         !(0..=u16::MAX)
             .step_by(8)
-            .any(|device| self.has_msix_table(device, start, end))
+            .any(|device| self.has_msix_table(device, &range))
     }
 
-    fn irq_connect(&self, source: Source, vector: u8) -> Result<(), Status> {
+    fn irq_connect(&self, source: Source, vector: u8) -> Result<Trigger, Status> {
         let vector = DEVICE_VECTORS + vector;
         match source {
             Source::Isa(line) => {
                 let (interrupt, low, level) = self.platform.isa[usize::from(line & 15)];
                 let apic = self.platform.io_apic(interrupt).ok_or(DEVICE)?;
                 apic.route(interrupt, vector, low, level);
-                Ok(())
+                Ok(if level { Trigger::Level } else { Trigger::Edge })
             }
-            Source::MsiX { function, entry } => pci::connect(self, function, entry, vector),
+            // A message is an event.
+            Source::MsiX { function, entry } => {
+                pci::connect(self, function, entry, vector).map(|()| Trigger::Edge)
+            }
         }
     }
 
@@ -207,19 +203,28 @@ unsafe impl Machine for Pc {
 }
 
 impl Pc {
-    /// Whether a device has an MSI-X table within a range. `device` is its first function.
-    fn has_msix_table(&self, device: u16, start: u64, end: u64) -> bool {
+    /// Physical memory that is something else than registers of devices: all of the memory map, ECAM,
+    /// interrupt controllers and what else the chipset has, and the first MiB.
+    pub fn taken(&self) -> impl Iterator<Item = Range<u64>> + '_ {
+        let bytes = |region: &Region| region.start..region.end;
+        let controllers = self.platform.io_apics.iter().map(|apic| apic.address);
+        let pages = controllers
+            .chain([self.platform.local_apic])
+            .filter(|address| *address != 0)
+            .map(|address| address..address.saturating_add(abi::PAGE_SIZE as u64));
+        let regions = self.regions.iter().chain(&self.platform.reserved);
+        regions.map(bytes).chain(pages).chain([CHIPSET, FIRST_MIB])
+    }
+
+    /// Whether a device claims an MSI-X table within a range. `device` is its first function.
+    fn has_msix_table(&self, device: u16, range: &Range<u64>) -> bool {
         if pci::read(device, 0, Width::Word) == 0xffff {
             return false;
         }
         let multiple = pci::read(device, 0x0e, Width::Byte) & 0x80 != 0;
-        let functions = if multiple { 8 } else { 1 };
-        (device..device + functions).any(|function| {
-            pci::msix_table(self, function).is_some_and(|table| {
-                let bytes = 16 * u64::from(table.entries);
-                table.address < end && start < table.address + bytes
-            })
-        })
+        let last = if multiple { device | 7 } else { device };
+        (device..=last)
+            .any(|function| Table::read(self, function).is_some_and(|table| table.overlaps(range)))
     }
 }
 

@@ -43,7 +43,12 @@ pub fn physical(address: u64) -> *mut u8 {
 
 /// Whether a physical address is mapped at [`PHYSICAL_BASE`].
 pub fn is_mapped(address: u64) -> bool {
-    address < MAPPED_END.load(Ordering::Relaxed)
+    address < mapped_end()
+}
+
+/// First physical address that isn't.
+pub fn mapped_end() -> u64 {
+    MAPPED_END.load(Ordering::Relaxed)
 }
 
 /// Physical address of a symbol of the kernel's image.

@@ -1,12 +1,13 @@
 //! PCI configuration space by the two ports that every PC has (PCI 3.0, 3.2.2.3.2), and MSI-X
 //! tables, which only the kernel writes.
 
-use kernel::device::msix_capability;
 use kernel::error::{DEVICE, RANGE, Result};
 use kernel::machine::{Machine, Width};
+use kernel::msix::Table;
 use x86_64::instructions::port::Port;
 
-use super::memory::{is_mapped, physical};
+use super::machine::Pc;
+use super::memory::{mapped_end, physical};
 
 const ADDRESS: u16 = 0xcf8;
 const DATA: u16 = 0xcfc;
@@ -45,62 +46,34 @@ pub fn write(function: u16, offset: u16, width: Width, value: u32) {
     }
 }
 
-/// An MSI-X table (PCI 3.0, 6.8.2).
-pub struct MsixTable {
-    capability: u16,
-    /// Physical address.
-    pub address: u64,
-    /// Entries.
-    pub entries: u16,
-}
-
-/// Where a function's MSI-X table is, if it has one and its BAR is assigned.
-pub fn msix_table(machine: &impl Machine, function: u16) -> Option<MsixTable> {
-    let capability = msix_capability(machine, function)?;
-    let entries = (machine.pci_read(function, capability + 2, Width::Word) as u16 & 0x7ff) + 1;
-    let location = machine.pci_read(function, capability + 4, Width::Long);
-    let register = 0x10 + 4 * (location & 7) as u16;
-    if register > 0x24 {
-        return None;
-    }
-    let bar = machine.pci_read(function, register, Width::Long);
-    let high = match bar & 6 {
-        4 if register < 0x24 => machine.pci_read(function, register + 4, Width::Long),
-        _ => 0,
-    };
-    let base = u64::from(high) << 32 | u64::from(bar & !15);
-    if base == 0 || bar & 1 != 0 {
-        return None;
-    }
-    Some(MsixTable {
-        capability,
-        address: base + u64::from(location & !7),
-        entries,
-    })
+/// The MSI-X table of a function, if there is one where the kernel may write. It is looked up each
+/// time: whoever configures the function may have moved it.
+fn msix_table(pc: &Pc, function: u16) -> Result<Table> {
+    let table = Table::read(pc, function).ok_or(DEVICE)?;
+    let sound = table.may_be_written(mapped_end(), pc.taken());
+    sound.then_some(table).ok_or(DEVICE)
 }
 
 /// Points an entry of a function's MSI-X table at a vector of this CPU, masked, and enables MSI-X.
-pub fn connect(machine: &impl Machine, function: u16, entry: u16, vector: u8) -> Result<()> {
-    let table = msix_table(machine, function).ok_or(DEVICE)?;
-    if entry >= table.entries {
-        return Err(RANGE);
-    }
+pub fn connect(pc: &Pc, function: u16, entry: u16, vector: u8) -> Result<()> {
+    let table = msix_table(pc, function)?;
+    let words = entry_words(&table, entry).ok_or(RANGE)?;
     let address = 0xfee0_0000 | u32::from(super::apic::identity()) << 12;
-    write_entry(&table, entry, [address, 0, vector.into(), 1]).ok_or(DEVICE)?;
-    let control = machine.pci_read(function, table.capability + 2, Width::Word);
-    machine.pci_write(
-        function,
-        table.capability + 2,
-        Width::Word,
-        control & !(1 << 14) | 1 << 15,
-    );
+    let values = [address, 0, vector.into(), 1];
+    // The mask comes first, so that no half-written entry is ever live.
+    for n in [3, 0, 1, 2] {
+        // SAFETY: see `entry_words`.
+        unsafe { words.add(n).write_volatile(values[n]) };
+    }
+    let control = table.capability + 2;
+    let value = pc.pci_read(function, control, Width::Word);
+    pc.pci_write(function, control, Width::Word, value & !(1 << 14) | 1 << 15);
     Ok(())
 }
 
 /// Masks or unmasks an entry.
-pub fn mask(machine: &impl Machine, function: u16, entry: u16, masked: bool) {
-    if let Some(table) = msix_table(machine, function)
-        && entry < table.entries
+pub fn mask(pc: &Pc, function: u16, entry: u16, masked: bool) {
+    if let Ok(table) = msix_table(pc, function)
         && let Some(words) = entry_words(&table, entry)
     {
         // SAFETY: see `entry_words`.
@@ -108,18 +81,9 @@ pub fn mask(machine: &impl Machine, function: u16, entry: u16, masked: bool) {
     }
 }
 
-fn entry_words(table: &MsixTable, entry: u16) -> Option<*mut u32> {
-    let address = table.address + 16 * u64::from(entry);
-    // The pointer reaches device memory that the function's BAR claims; drivers can't map it.
-    is_mapped(address + 15).then(|| physical(address).cast())
-}
-
-fn write_entry(table: &MsixTable, entry: u16, values: [u32; 4]) -> Option<()> {
-    let words = entry_words(table, entry)?;
-    // The mask comes first, so that no half-written entry is ever live.
-    for n in [3, 0, 1, 2] {
-        // SAFETY: see `entry_words`.
-        unsafe { words.add(n).write_volatile(values[n]) };
-    }
-    Some(())
+/// The four words of an entry of a table that `msix_table` answered: mapped, 16 bytes that the
+/// function's base address register claims, and neither RAM nor anything else of the kernel's. Drivers
+/// can't map them.
+fn entry_words(table: &Table, entry: u16) -> Option<*mut u32> {
+    Some(physical(table.entry(entry)?).cast())
 }
