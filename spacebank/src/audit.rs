@@ -165,14 +165,17 @@ impl<R: Records, M: Mem> Server<'_, R, M> {
         census.banks += 1;
         census.ending += usize::from(self.is_ending(bank));
         let (mut live, mut limbo) = (live as u64, limbo as u64);
+        let mut waiters = self.waiters.of(record.serial()) as u64;
         let mut child = record.head(List::Children);
         while child != NIL {
             let record = self.ledger.record(Owner::of_record(child));
             live += record.live;
             limbo += record.limbo;
+            waiters += record.waiters;
             child = self.ledger.objects.entry(child).next;
         }
-        if (record.live, record.limbo) != (live, limbo) || record.high_water < live + limbo {
+        let totals = (record.live, record.limbo, record.waiters);
+        if totals != (live, limbo, waiters) || record.high_water < live + limbo {
             return Err(Unsound::Total { bank: name });
         }
         Ok(())

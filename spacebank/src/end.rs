@@ -67,9 +67,13 @@ impl<R: Records, M: Mem> Server<'_, R, M> {
         }
         let serial = self.ledger.record(bank).serial();
         if has_argument(request) {
+            if !self.ledger.may_wait(bank) {
+                return Err(Refusal::Share);
+            }
             let slot = self.waiters.vacancy().ok_or(Refusal::Waiters)?;
             self.kernel(sys).keep_argument(slot)?;
             self.waiters.enter(slot, serial);
+            self.ledger.waits(bank);
             self.mark_dying(bank);
             return Ok(Answer::default());
         }
@@ -280,9 +284,12 @@ impl<R: Records, M: Mem> Server<'_, R, M> {
                 self.ledger.discharge(parent, 0, 1, heir);
             }
         }
+        let mut told = 0;
         while let Some(slot) = self.waiters.leave(serial) {
             self.kernel(sys).tell(slot);
+            told += 1;
         }
+        self.ledger.waited(parent, told);
         Ok(true)
     }
 }

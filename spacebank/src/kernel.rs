@@ -23,6 +23,9 @@ pub const NOTIFY: CapAddr = slot::FREE + 3;
 pub const WAITERS: CapAddr = slot::FREE + 4;
 /// Number of those.
 pub const WAITER_SLOTS: usize = 24;
+/// Most of them that a child of the prime bank and its descendants may have; those further down have
+/// one less.
+pub const BRANCH_WAITERS: usize = 3;
 
 const _: () = assert!(WAITERS as usize + WAITER_SLOTS <= slot::BANK_RECORD_TABLES as usize);
 

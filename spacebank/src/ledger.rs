@@ -10,6 +10,7 @@ use crate::entry::{NIL, State};
 use crate::objects::Objects;
 use crate::owner::{Owner, Serial};
 use crate::record::{Life, List, Record, Records};
+use crate::waiters::share;
 
 /// Most banks from the prime bank down to any bank: bounds every walk up the tree.
 pub const MAX_DEPTH: usize = 64;
@@ -97,6 +98,29 @@ impl<'a, R: Records> Ledger<'a, R> {
             None => Ok(()),
             Some(level) => Err(level),
         }
+    }
+
+    /// Whether one more client may wait for the end of this bank: neither the bank nor an ancestor has
+    /// its share of those who wait.
+    pub fn may_wait(&self, owner: Owner) -> bool {
+        let depth = self.depth(owner);
+        self.line(owner)
+            .enumerate()
+            .all(|(n, owner)| self.record(owner).waiters < share(depth - n) as u64)
+    }
+
+    /// Counts one more client who waits for the end of a bank.
+    pub fn waits(&mut self, owner: Owner) {
+        self.climb(owner, |_, record| {
+            record.waiters = record.waiters.saturating_add(1)
+        });
+    }
+
+    /// Counts `n` clients less who wait for the end of one of a bank's descendants.
+    pub fn waited(&mut self, owner: Owner, n: u64) {
+        self.climb(owner, |_, record| {
+            record.waiters = record.waiters.saturating_sub(n)
+        });
     }
 
     fn climb(&mut self, owner: Owner, mut visit: impl FnMut(Owner, &mut Record)) {
@@ -224,15 +248,16 @@ impl<'a, R: Records> Ledger<'a, R> {
     pub fn hand_up(&mut self, owner: Owner, list: List, oid: u32, parent: Owner) {
         self.take(owner, list, oid);
         self.put(parent, list, oid);
-        let (live, limbo) = match list {
+        let (live, limbo, waiters) = match list {
             List::Children => {
                 let child = self.record(Owner::of_record(oid));
-                (child.live.saturating_add(1), child.limbo)
+                (child.live.saturating_add(1), child.limbo, child.waiters)
             }
-            List::Of(_) => (1, 0),
-            List::Limbo => (0, 1),
+            List::Of(_) => (1, 0, 0),
+            List::Limbo => (0, 1, 0),
         };
         let record = self.record_mut(owner);
+        record.waiters = record.waiters.saturating_sub(waiters);
         record.live = record.live.saturating_sub(live);
         record.limbo = record.limbo.saturating_sub(limbo);
     }

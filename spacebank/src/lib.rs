@@ -58,7 +58,7 @@ mod waiters;
 pub use audit::{Census, Unsound};
 pub use end::{STEP_BANKS, STEP_OBJECTS, STEP_PIECES};
 pub use entry::{Entry, MAX_OBJECTS, State};
-pub use kernel::{ANSWER, ARGUMENT, CALLER, NOTIFY, WAITER_SLOTS, WAITERS};
+pub use kernel::{ANSWER, ARGUMENT, BRANCH_WAITERS, CALLER, NOTIFY, WAITER_SLOTS, WAITERS};
 pub use ledger::MAX_DEPTH;
 pub use owner::{Owner, Serial};
 pub use reaper::UNFINISHED;

@@ -69,6 +69,8 @@ pub struct Record {
     /// Objects in limbo that it and its descendants are charged for.
     pub(crate) limbo: u64,
     pub(crate) high_water: u64,
+    /// Clients that wait for the end of it or of one of its descendants.
+    pub(crate) waiters: u64,
     pub(crate) heads: [u32; LISTS],
     pub(crate) counts: [u32; LISTS],
     /// 0 alive, 1 leaving, otherwise dying.
@@ -92,6 +94,7 @@ impl Record {
             live: 0,
             limbo: 0,
             high_water: 0,
+            waiters: 0,
             heads: [NIL; LISTS],
             counts: [0; LISTS],
             life: 0,

@@ -37,6 +37,8 @@ pub enum Refusal {
     Depth,
     /// As many clients wait for the end of banks as there are slots.
     Waiters,
+    /// As many wait for the end of this bank, or of an ancestor and its descendants, as may.
+    Share,
     /// Inspection: the object that the cursor names is no longer the bank's.
     Stale,
     /// Inspection: the bank holds nothing.
@@ -70,6 +72,7 @@ impl Refusal {
             Refusal::Exhausted => error::ENOMEM,
             Refusal::Depth => error::EMLINK,
             Refusal::Waiters => error::EMFILE,
+            Refusal::Share => error::EAGAIN,
             Refusal::Stale => error::ESTALE,
             Refusal::Empty => error::ENOENT,
         };

@@ -2,7 +2,7 @@
 
 use abi::cap::Kind;
 use abi::error;
-use spacebank::{Entry, WAITER_SLOTS};
+use spacebank::Entry;
 use sys::bank::method;
 
 use crate::fake::{INIT, SOLD, State};
@@ -288,31 +288,6 @@ fn a_notification_comes_when_all_is_void_and_only_once() {
     let mut told = world.machine().told.clone();
     told.sort();
     assert_eq!(told, [first, second, inner]);
-    assert_eq!(world.server.audit().expect("sound").waiters, 0);
-}
-
-#[test]
-fn who_finds_no_room_to_wait_is_told_and_can_destroy_all_the_same() {
-    let mut world = World::new();
-    let done = world.notify(INIT, 1);
-    let banks: Vec<_> = (0..=WAITER_SLOTS)
-        .map(|_| world.sub_bank(PRIME, 10, false))
-        .collect();
-    for badge in &banks[..WAITER_SLOTS] {
-        assert_eq!(
-            world.call(*badge, &[method::DESTROY], Some(done)).status,
-            error::OK
-        );
-    }
-    let last = banks[WAITER_SLOTS];
-    refused(
-        world.call(last, &[method::DESTROY], Some(done)),
-        error::EMFILE,
-    );
-    world.buy_one(last, Kind::Page);
-    assert_eq!(world.end(last, method::DESTROY), 1);
-    world.idle();
-    assert_eq!(world.machine().told.len(), WAITER_SLOTS);
     assert_eq!(world.server.audit().expect("sound").waiters, 0);
 }
 

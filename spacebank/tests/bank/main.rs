@@ -11,3 +11,4 @@ mod pitfalls;
 mod serve;
 mod trade;
 mod tree;
+mod waiters;

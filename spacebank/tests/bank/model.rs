@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use abi::cap::Kind;
 use proptest::prelude::*;
-use spacebank::Owner;
+use spacebank::{BRANCH_WAITERS, Owner};
 
 use crate::world::PRIME;
 use operation::operation;
@@ -66,6 +66,22 @@ impl Model {
     fn limbo(&self, id: u64) -> u64 {
         let below: u64 = self.children(id).map(|child| self.limbo(child)).sum();
         self.banks[&id].limbo.len() as u64 + below
+    }
+
+    /// Who waits for the end of a bank or of one of its descendants.
+    fn waiting(&self, id: u64) -> usize {
+        let below: usize = self.children(id).map(|child| self.waiting(child)).sum();
+        self.banks[&id].waiting.len() + below
+    }
+
+    /// Whether the bank, and each above it but the prime bank, has room for one more who waits.
+    fn may_wait(&self, id: u64) -> bool {
+        let line = self.line(id);
+        let shares = [usize::MAX, BRANCH_WAITERS];
+        line.iter().rev().enumerate().all(|(depth, id)| {
+            let share = shares.get(depth).copied().unwrap_or(BRANCH_WAITERS - 1);
+            self.waiting(*id) < share
+        })
     }
 
     fn line(&self, id: u64) -> Vec<u64> {

@@ -60,8 +60,9 @@ pub mod method {
     /// it answers `MORE` after each step until all is void; invoking again goes on, and `VOID` then
     /// says that somebody else finished it. What nobody drives, spacebank finishes by itself. Needs
     /// `DESTROY`. From the first step on every other method but `USAGE` answers `VOID` on the bank
-    /// and its descendants. `EPERM`: the prime bank. `EMFILE`: no room for the `Notify` (nothing was
-    /// done).
+    /// and its descendants. `EPERM`: the prime bank. `EMFILE`: no room for the `Notify`, `EAGAIN`: as many
+    /// wait already for this bank, or for an ancestor and its descendants, as may (in both cases
+    /// nothing was done).
     pub const DESTROY: u64 = 7;
     /// Ends the bank and gives its storage and children to its parent. Needs `REMOVE`. `EPERM` on an
     /// opaque bank, and on the prime bank. `MORE`, with the meaning that it has in `DESTROY`. From

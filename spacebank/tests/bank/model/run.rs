@@ -359,16 +359,13 @@ impl Run {
     }
 
     pub fn destroy(&mut self, (badge, id): (u64, u64), notify: bool) {
-        let waiting: usize = self
-            .model
-            .banks
-            .values()
-            .map(|bank| bank.waiting.len())
-            .sum();
         let refused = match id {
             _ if !self.model.banks.contains_key(&id) => Some(void()),
             PRIME_ID => Some(status(error::EPERM)),
-            _ if notify && waiting == WAITER_SLOTS => Some(status(error::EMFILE)),
+            _ if notify && !self.model.may_wait(id) => Some(status(error::EAGAIN)),
+            _ if notify && self.model.waiting(PRIME_ID) == WAITER_SLOTS => {
+                Some(status(error::EMFILE))
+            }
             _ => None,
         };
         self.next_bit += 1;

@@ -1,7 +1,7 @@
 //! What a tenant does with banks: divides its own, ends parts of it, and looks whether they count right.
 
 use abi::cap::Rights;
-use abi::error::{EMFILE, ENOENT, EPERM};
+use abi::error::{EAGAIN, EMFILE, ENOENT, EPERM};
 use dev::Program as _;
 use dev::program::BANK;
 use sys::bank::{Bank, BankRights};
@@ -38,7 +38,10 @@ impl Tenant {
             .any(|thing| matches!(thing, Thing::Segment { lent: true, .. }));
         if self.below(3) == 0 {
             let begun = bank.destroy_and_notify(&self.context, Cap::<Notify>::at(self.ended));
-            if begun == Err(Error::new(EMFILE)) {
+            if [EMFILE, EAGAIN]
+                .map(|full| Err(Error::new(full)))
+                .contains(&begun)
+            {
                 let done = bank.destroy(&self.context);
                 self.claim(done.is_ok(), || format!("destroying: {done:?}"));
             } else {
