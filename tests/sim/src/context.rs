@@ -11,6 +11,7 @@ use kernel::object::Oid;
 use kernel::process::{Preserved, Process, Registers};
 use sys::{Message, Reply, Sys};
 
+use crate::exchange::Foretold;
 use crate::failure::Failure;
 use crate::fiber::Pause;
 use crate::image;
@@ -71,7 +72,8 @@ impl Context {
         self.0.gone.get()
     }
 
-    fn process(&self) -> Option<&Process> {
+    /// That process, if it lives.
+    pub fn process(&self) -> Option<&Process> {
         self.0.world.processor.process(self.0.oid)
     }
 
@@ -182,7 +184,19 @@ impl Context {
     fn enter(&self, with: Registers) -> Registers {
         let world = &self.0.world;
         world.note(self.0.oid, Event::Call(with.rax as u8, with.rdi, with.rsi));
+        let foretold = self.process().and_then(|process| {
+            let memory = world.processor.memory();
+            Foretold::new(memory, process, &with)
+        });
         world.processor.system_call(with);
+        if let Some(foretold) = foretold {
+            let answer = self.has_the_cpu().then(|| world.processor.registers());
+            let checked = foretold.check(world.processor.memory(), answer.as_ref());
+            match checked {
+                Ok(count) => world.count_by("pages exchanged", 2 * count),
+                Err(failure) => world.fail(failure),
+            }
+        }
         if !self.has_the_cpu() {
             self.go_on();
         }

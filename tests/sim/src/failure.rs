@@ -33,6 +33,8 @@ pub enum Failure {
         /// What is wrong.
         what: &'static str,
     },
+    /// The frames of two pages were exchanged otherwise than they should have been.
+    Exchange(String),
     /// Somebody panicked.
     Panic {
         /// Who.
@@ -79,6 +81,7 @@ impl core::fmt::Display for Failure {
                 frame.0
             ),
             Failure::Dma { address, what } => write!(f, "DMA at {address:#x}: {what}"),
+            Failure::Exchange(what) => write!(f, "exchange: {what}"),
             Failure::Panic { actor, message } => write!(f, "{actor} panicked: {message}"),
             Failure::Registers { actor } => {
                 write!(f, "the registers of {actor} changed while it did not run")

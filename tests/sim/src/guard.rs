@@ -10,6 +10,7 @@ use std::sync::atomic::Ordering;
 
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::lookup::{DEVICE, PRESENT, USER, WRITABLE, frame_of, held, named, slot};
 use crate::world::World;
 use abi::CAP_TABLE_SLOTS;
 use abi::cap::{CapAddr, Kind, Rights};
@@ -17,12 +18,6 @@ use kernel::cap::Capability;
 use kernel::frame::Frame;
 use kernel::object::{Oid, State};
 use kernel::process::Process;
-
-/// Bits of an entry.
-const PRESENT: u64 = 1;
-const USER: u64 = 4;
-const WRITABLE: u64 = 2;
-const DEVICE: u64 = 1 << 9;
 
 /// The receive segments that stacks were given, and the stacks.
 #[derive(Default)]
@@ -38,10 +33,8 @@ impl Guard {
         let Some(process) = world.processor.process(stack.oid()) else {
             return;
         };
-        let known = capabilities(world, process)
-            .into_iter()
-            .find(|held| held.0 == slot);
-        if let Some((_, capability)) = known.filter(|held| held.1.is(Kind::Table1)) {
+        let capability = held(world.processor.memory(), process, slot);
+        if capability.is(Kind::Table1) {
             let version = capability.version;
             self.segments.borrow_mut().insert(capability.oid(), version);
         }
@@ -122,10 +115,6 @@ fn written(world: &World, process: &Process, segments: &BTreeMap<Oid, u64>) -> O
     found.map(|(_, address, _)| address)
 }
 
-fn frame_of(entry: u64) -> Frame {
-    Frame::holding(entry & 0x000f_ffff_ffff_f000)
-}
-
 /// Entries of a table's lower half that name other frames.
 fn entries(world: &World, table: Frame) -> impl Iterator<Item = (u64, u64)> {
     let memory = world.processor.memory();
@@ -145,31 +134,18 @@ fn capabilities(world: &World, process: &Process) -> Vec<(CapAddr, Capability)> 
     if !memory.is_ram(root) {
         return all;
     }
-    let slot = |table: Frame, n: usize| {
-        let word = |m: usize| memory.word(table, 4 * n + m).load(Ordering::Relaxed);
-        Capability {
-            head: word(0),
-            version: word(1),
-            badge: word(2),
-            extent: word(3),
-        }
-    };
     for n in 1..CAP_TABLE_SLOTS {
-        let held = slot(root, n);
-        if held.is_void() {
+        let outer = slot(memory, root, n);
+        if outer.is_void() {
             continue;
         }
-        all.push((n as CapAddr, held));
-        let row = memory.objects.get(held.oid().0 as usize);
-        let table = row.filter(|row| held.is(Kind::CapTable) && row.version.get() == held.version);
-        let Some(table) = table
-            .map(|row| row.frame.get())
-            .filter(|table| *table != root)
-        else {
+        all.push((n as CapAddr, outer));
+        let table = named(memory, &outer, Kind::CapTable).map(|row| row.frame.get());
+        let Some(table) = table.filter(|table| *table != root) else {
             continue;
         };
         for m in 0..CAP_TABLE_SLOTS {
-            let deep = slot(table, m);
+            let deep = slot(memory, table, m);
             if !deep.is_void() {
                 all.push(((n << 7 | m) as CapAddr, deep));
             }

@@ -11,16 +11,11 @@ use std::sync::atomic::Ordering;
 
 use kernel::frame::Frame;
 
+use crate::lookup::{ADDRESS, DEVICE, NO_EXECUTE, PRESENT, USER, WRITABLE, frame_of};
 use crate::memory::Memory;
 
-const PRESENT: u64 = 1;
-const WRITABLE: u64 = 1 << 1;
-const USER: u64 = 1 << 2;
 const ACCESSED: u64 = 1 << 5;
 const DIRTY: u64 = 1 << 6;
-const DEVICE: u64 = 1 << 9;
-const NO_EXECUTE: u64 = 1 << 63;
-const ADDRESS: u64 = 0x000f_ffff_ffff_f000;
 
 /// Places in the buffer. Large, so that what was forgotten to be invalidated stays long.
 const PLACES: usize = 512;
@@ -223,10 +218,6 @@ impl Default for Mmu {
 
 fn granted(known: Translation, found: Option<Translation>) -> bool {
     found.is_some_and(|found| known.within(found))
-}
-
-fn frame_of(bits: u64) -> Frame {
-    Frame(((bits & ADDRESS) >> 12) as u32)
 }
 
 fn reached(bits: u64, address: u64) -> Reached {

@@ -214,7 +214,12 @@ impl World {
 
     /// Counts something that a run should come by.
     pub fn count(&self, what: &'static str) {
-        *self.counts.borrow_mut().entry(what).or_default() += 1;
+        self.count_by(what, 1);
+    }
+
+    /// Counts several at once.
+    pub fn count_by(&self, what: &'static str, number: u64) {
+        *self.counts.borrow_mut().entry(what).or_default() += number;
     }
 
     /// What the run came by, and how often.

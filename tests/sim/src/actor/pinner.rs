@@ -1,18 +1,22 @@
-//! A driver in miniature: pins what others offer, so that a device writes into it.
+//! A driver in miniature: pins what others offer, so that a device writes into it, and exchanges it.
 //!
-//! It is there for the kernel's sake: pins that come and go in any order, owners that go before
-//! their pins do, a device that writes until the last moment.
+//! It is there for the kernel's sake: pins that come and go in any order, through several apertures of
+//! several functions; owners that go before their pins do; frames that change owners while they are
+//! pinned; a device that writes until the last moment.
 
-use std::cell::RefCell;
+mod exchanges;
+mod scribbler;
+
 use std::rc::Rc;
 
 use abi::batch::direction;
 use abi::boot::slot;
-use abi::cap::{CapAddr, Kind};
+use abi::cap::{CapAddr, Kind, Rights};
 use abi::error::{EACCES, EBADF, EBUSY, ENOENT, OK};
 use dev::Program as _;
 use dev::program::{BANK, PROCESS};
 use dev::window::{Limbo, Window};
+use kernel::frame::Frame;
 use sys::object::{Aperture, DeviceDma, Notify, Table};
 use sys::{Cap, Error, Event, Mem, Message, Request, Sys};
 
@@ -21,50 +25,27 @@ use crate::context::Context;
 use crate::machine::Plant;
 use crate::pci::FUNCTIONS;
 use crate::program::Program;
-use crate::world::{Code, Device, Dma, World};
+use crate::world::Code;
+
+pub use scribbler::Scribbler;
+
+use exchanges::{KEPT, POOL};
+use scribbler::{Target, home_of};
 
 /// Pins: `w1` pages in the first places of `c0`, a segment with `READ`, `WRITE` and `PIN`.
 pub const PIN: u64 = 1;
 /// Unpins everything; answers when nothing is pinned.
 pub const DRAIN: u64 = 2;
 
-/// Where it finds its device's authority.
+/// Where it finds the authority over its device's functions, one after the other.
 pub const FUNCTION: CapAddr = slot::GRANT;
+/// The function of each of its apertures, as an index into [`FUNCTIONS`].
+const APERTURES: [usize; 3] = [0, 0, 1];
 
 /// Bit that tells of slots whose owner is gone.
 const LIMBO: u64 = 1;
-/// Most slots that it uses.
-const SLOTS: u16 = 48;
-
-/// The device: it writes into whatever is pinned for it, and reads it.
-#[derive(Default)]
-pub struct Scribbler {
-    /// Slots in use, by the address that the device has.
-    pinned: RefCell<Vec<(u16, u64)>>,
-}
-
-impl Device for Scribbler {
-    fn act(&self, world: &World) -> bool {
-        let pinned = self.pinned.borrow();
-        if pinned.is_empty() || !world.processor.machine().pci.is_master(FUNCTIONS[0]) {
-            return false;
-        }
-        let (slot, page) = *world.dice.pick(&pinned);
-        let address = page + 8 * world.dice.below(512);
-        world.note_device("scribbles into slot", slot.into());
-        if world.dice.one_in(4) {
-            let mut bytes = [0; 8];
-            world.dma(FUNCTIONS[0], address, Dma::Read(&mut bytes))
-        } else {
-            let bytes = world.dice.word().to_le_bytes();
-            world.dma(FUNCTIONS[0], address, Dma::Write(&bytes))
-        }
-    }
-
-    fn has_work(&self, _: &World) -> bool {
-        false
-    }
-}
+/// Slots that it uses of each aperture.
+const SLOTS: u16 = 24;
 
 /// The program, for this device.
 pub fn code(device: &Rc<Scribbler>) -> Code {
@@ -75,46 +56,64 @@ pub fn code(device: &Rc<Scribbler>) -> Code {
     })
 }
 
+/// An aperture with its window, and the function that it is bound to.
+struct Bound {
+    window: Window<Program>,
+    function: u16,
+}
+
 struct Pinner {
     context: Context,
     program: Program,
     device: Rc<Scribbler>,
-    window: Window<Program>,
-    /// Slots in use.
-    used: Vec<u16>,
+    bound: Vec<Bound>,
+    /// Slots in use: which aperture, which slot.
+    used: Vec<(usize, u16)>,
     offered: CapAddr,
     caller: CapAddr,
+    /// The first of the segments that it keeps; behind the last one lies its own.
+    kept: CapAddr,
 }
 
 impl Pinner {
     fn new(context: &Context, device: &Rc<Scribbler>) -> Result<Pinner, Error> {
         let program = Program::start(context);
-        let buy = |kind| -> Result<CapAddr, Error> {
-            let slot = program.take_slot()?;
+        let buy = |kind, slot| -> Result<CapAddr, Error> {
             let (table, index) = program.table_of(slot);
             BANK.buy_caps(context, kind, 1, table, index)?;
             Ok(slot)
         };
-        let aperture: Cap<Aperture> = Cap::at(buy(Kind::Aperture)?);
-        let segment: Cap<Table> = Cap::at(buy(Kind::Table1)?);
-        aperture.set_window(context, segment)?;
-        let function: Cap<DeviceDma> = Cap::at(FUNCTION);
-        function.bind(context, aperture)?;
         let limbo = program.take_slot()?;
         PROCESS.make_notify(context, LIMBO, limbo)?;
-        aperture.set_limbo_notify(context, Cap::<Notify>::at(limbo))?;
-        let window = Window::open(&program, aperture, segment)?;
-        device.pinned.borrow_mut().clear();
-        function.set_master(context, true)?;
+        let mut bound = Vec::new();
+        for index in APERTURES {
+            let aperture: Cap<Aperture> = Cap::at(buy(Kind::Aperture, program.take_slot()?)?);
+            let segment: Cap<Table> = Cap::at(buy(Kind::Table1, program.take_slot()?)?);
+            aperture.set_window(context, segment)?;
+            let function: Cap<DeviceDma> = Cap::at(FUNCTION + index as CapAddr);
+            function.bind(context, aperture)?;
+            aperture.set_limbo_notify(context, Cap::<Notify>::at(limbo))?;
+            function.set_master(context, true)?;
+            bound.push(Bound {
+                window: Window::open(&program, aperture, segment)?,
+                function: FUNCTIONS[index],
+            });
+        }
+        device.reset();
+        let kept = program.take_run(KEPT + 1)?;
+        let pool: Cap<Table> = Cap::at(buy(Kind::Table1, kept + KEPT)?);
+        let rights = Rights::READ | Rights::WRITE;
+        BANK.buy_places(context, Kind::Page, POOL, pool, 0, rights)?;
         let (offered, caller) = (program.take_slot()?, program.take_slot()?);
         Ok(Pinner {
             context: context.clone(),
             program,
             device: device.clone(),
-            window,
+            bound,
             used: Vec::new(),
             offered,
             caller,
+            kept,
         })
     }
 
@@ -154,81 +153,118 @@ impl Pinner {
     }
 
     fn pin(&mut self, request: &Request) -> u32 {
-        let segment: Cap<Table> = Cap::at(self.offered);
+        let segment = Cap::at(self.offered);
+        let mut answer = OK;
         for place in 0..request.words[1].min(8) as u16 {
-            let free = (0..SLOTS).find(|slot| !self.used.contains(slot));
-            let Some(slot) = free else {
-                return Error::new(EBUSY).0;
-            };
-            let ways = [direction::FROM_DEVICE, direction::BOTH];
-            let way = *self.context.world().dice.pick(&ways);
-            let pinned = self
-                .window
-                .aperture()
-                .pin(&self.context, slot, segment, place, way);
-            match pinned {
-                Ok(address) => {
-                    self.used.push(slot);
-                    self.context.world().count("frames pinned");
-                    self.device.pinned.borrow_mut().push((slot, address));
-                }
-                // The client may take its segment back at any instant.
-                Err(error) => {
-                    let known = [ENOENT, EBUSY, EACCES, EBADF];
-                    let expected = error == Error::VOID || known.iter().any(|e| error.is(*e));
-                    self.context.claim(expected, || format!("pinning: {error}"));
-                    return error.0;
-                }
+            answer = self.pin_one(segment, place);
+            if answer != OK {
+                break;
             }
         }
-        OK
+        self.pin_own();
+        self.keep_offer();
+        answer
+    }
+
+    /// Pins something of its own, so that there is something to exchange it for.
+    fn pin_own(&mut self) {
+        let place = self.context.world().dice.below(POOL) as u16;
+        self.pin_one(Cap::at(self.kept + KEPT), place);
+    }
+
+    /// Pins a page into any free slot.
+    fn pin_one(&mut self, segment: Cap<Table>, place: u16) -> u32 {
+        let dice = &self.context.world().dice;
+        let aperture = dice.below(self.bound.len() as u64) as usize;
+        let free = (0..SLOTS).find(|slot| !self.used.contains(&(aperture, *slot)));
+        let Some(slot) = free else {
+            return Error::new(EBUSY).0;
+        };
+        let way = *dice.pick(&[direction::FROM_DEVICE, direction::BOTH]);
+        let Bound { window, function } = &self.bound[aperture];
+        let pinned = window
+            .aperture()
+            .pin(&self.context, slot, segment, place, way);
+        let world = self.context.world();
+        match pinned {
+            Ok(address) => {
+                self.used.push((aperture, slot));
+                world.count("frames pinned");
+                let home = home_of(world, Frame::holding(address));
+                self.context
+                    .claim(home.is_some(), || "it pinned what lies nowhere".to_owned());
+                if let Some(home) = home {
+                    self.device.add(Target {
+                        aperture,
+                        slot,
+                        function: *function,
+                        address,
+                        home,
+                    });
+                }
+                OK
+            }
+            // The client may take its segment back at any instant.
+            Err(error) => {
+                let known = [ENOENT, EBUSY, EACCES, EBADF];
+                let expected = error == Error::VOID || known.iter().any(|e| error.is(*e));
+                self.context.claim(expected, || format!("pinning: {error}"));
+                error.0
+            }
+        }
     }
 
     /// What it pinned never faults: it is memory that can't vanish.
     fn use_pins(&mut self) {
+        let world = self.context.world().clone();
+        if world.dice.one_in(2) {
+            self.exchange_something();
+        }
         if self.used.is_empty() {
             return;
         }
-        let dice = &self.context.world().dice;
-        let slot = *dice.pick(&self.used);
-        let offset = usize::from(slot) * 4096 + 8 * dice.below(512) as usize;
-        let _ = self.window.memory().load_u64(offset);
-        let _ = self.window.memory().store_u64(offset, dice.word());
-        if dice.one_in(3) {
+        let (aperture, slot) = *world.dice.pick(&self.used);
+        let offset = usize::from(slot) * 4096 + 8 * world.dice.below(512) as usize;
+        let memory = self.bound[aperture].window.memory();
+        let _ = memory.load_u64(offset);
+        let _ = memory.store_u64(offset, world.dice.word());
+        if world.dice.one_in(3) {
             self.unpin_one();
         }
     }
 
     fn unpin_one(&mut self) {
         let n = self.context.world().dice.below(self.used.len() as u64) as usize;
-        let slot = self.used.swap_remove(n);
+        let (aperture, slot) = self.used.swap_remove(n);
         // The device is done first, then the frame is let go.
         if !self.context.world().processor.machine().has(Plant::WriteOn) {
-            self.device
-                .pinned
-                .borrow_mut()
-                .retain(|(other, _)| *other != slot);
+            self.device.remove(aperture, slot);
         }
-        let unpinned = self.window.aperture().unpin(&self.context, slot);
+        let unpinned = self.bound[aperture]
+            .window
+            .aperture()
+            .unpin(&self.context, slot);
         self.context.claim(unpinned.is_ok(), || {
             format!("unpinning {slot}: {unpinned:?}")
         });
     }
 
     fn learn_of_limbo(&mut self) {
-        loop {
-            let Ok(slots) = self.window.limbo(&self.program) else {
-                return;
-            };
-            let count = slots.len();
-            for slot in slots {
-                self.context.world().count("pinned frames whose owner went");
-                let known = self.used.contains(&slot);
-                self.context
-                    .claim(known, || format!("slot {slot} is not in use, and orphaned"));
-            }
-            if count < Limbo::FULL {
-                return;
+        for (aperture, Bound { window, .. }) in self.bound.iter().enumerate() {
+            loop {
+                let Ok(slots) = window.limbo(&self.program) else {
+                    return;
+                };
+                let count = slots.len();
+                for slot in slots {
+                    self.context.world().count("pinned frames whose owner went");
+                    let known = self.used.contains(&(aperture, slot));
+                    self.context
+                        .claim(known, || format!("slot {slot} is not in use, and orphaned"));
+                }
+                if count < Limbo::FULL {
+                    break;
+                }
             }
         }
     }

@@ -26,7 +26,7 @@ const TENANTS: usize = 4;
 /// Objects that each may have.
 const LIMIT: u64 = 120;
 /// Objects of the pinner's.
-const PINNERS: u64 = 60;
+const PINNERS: u64 = 80;
 /// Of all steps, so many tenths are played before everything is taken back.
 const TENTHS: u64 = 7;
 
@@ -93,10 +93,14 @@ impl Init {
         let flat = context.world().dice.one_in(3);
         let slot = || program.take_slot();
         let (bank, process, root, start) = (slot()?, slot()?, slot()?, slot()?);
-        let (function, ended, lent) = (slot()?, slot()?, slot()?);
+        let (ended, lent) = (slot()?, slot()?);
         BANK.sub_bank(context, PINNERS, false, Cap::at(bank))?;
-        Cap::<DeviceDma>::at(slot::INIT_DEVICE_DMA).function(context, FUNCTIONS[0], function)?;
-        let grants = [Grant::new(pinner::FUNCTION, function)];
+        let mut grants = Vec::new();
+        for (n, function) in FUNCTIONS.into_iter().enumerate() {
+            let authority = slot()?;
+            Cap::<DeviceDma>::at(slot::INIT_DEVICE_DMA).function(context, function, authority)?;
+            grants.push(Grant::new(pinner::FUNCTION + n as CapAddr, authority));
+        }
         let launch = Launch {
             grants: &grants,
             priority: if flat { 20 } else { 30 },
