@@ -39,6 +39,8 @@ pub const DEVICE_DMA: Cap<DeviceDma> = Cap::at(slot::INIT_DEVICE_DMA);
 pub const RESET: Cap<Reset> = Cap::at(slot::INIT_RESET);
 /// init itself.
 pub const PROCESS: Cap<Process> = Cap::at(slot::PROCESS);
+/// spacebank, to look at.
+pub const SPACEBANK: Cap<Process> = Cap::at(slot::INIT_SPACEBANK);
 /// The log.
 pub const LOG: Cap<Log> = Cap::at(slot::LOG);
 /// Time.

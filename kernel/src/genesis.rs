@@ -375,6 +375,11 @@ impl<'k, M: Machine> Genesis<'k, '_, M> {
             slot::INIT_RESET,
             Capability::service(Kind::Reset, 0, 0),
         );
+        self.put(
+            init.root,
+            slot::INIT_SPACEBANK,
+            self.capability(Kind::Process, Rights::INSPECT, bank.oid),
+        );
         let frames = self.kernel.objects.len() as u64;
         let command_line = &boot.command_line[..boot.command_line.len().min(2048)];
         let words = [

@@ -10,7 +10,7 @@ use sys::bank::Bank;
 use sys::object::{Process, ProcessInfo};
 
 use crate::console::table::{Align, Table, memory, per_cent};
-use crate::host::{CLOCK, Host, PRIME, PROCESS};
+use crate::host::{CLOCK, Host, PRIME, PROCESS, SPACEBANK};
 use crate::init::Init;
 use crate::launch::image_name;
 use crate::usage::CpuMark;
@@ -22,6 +22,7 @@ const COLUMNS: &[(&str, Align)] = &[
     ("CPU", Align::Right),
     ("since boot", Align::Right),
     ("cycles", Align::Right),
+    ("switches", Align::Right),
     ("memory", Align::Right),
     ("state", Align::Left),
 ];
@@ -60,6 +61,7 @@ impl<H: Host> Init<'_, H> {
                 per_cent(ran, ticks),
                 per_cent(process.info.cycles, time.ticks),
                 process.info.cycles.to_string(),
+                process.info.switches.to_string(),
                 process.pages.map_or("-".into(), memory),
                 state_word(&process.info).into(),
             ]);
@@ -76,7 +78,8 @@ impl<H: Host> Init<'_, H> {
         self.mark = mark;
         let mut text = table.render();
         text.push_str(
-            "CPU is since `ps` was asked before; the rest is spacebank, the kernel and idling.\n",
+            "CPU is since `ps` was asked before; the rest is the kernel and idling. Switches are of a CPU to \
+             the process's address space. spacebank's memory is counted with init's.\n",
         );
         text
     }
@@ -95,6 +98,7 @@ impl<H: Host> Init<'_, H> {
             }
         };
         let pages = |bank: Cap<Bank>| bank.usage(sys).ok().map(|usage| usage.bought);
+        add("spacebank", "spacebank", SPACEBANK, None);
         add("init", "init", PROCESS, self.own_pages());
         let driver = &self.driver;
         add(
@@ -119,7 +123,8 @@ impl<H: Host> Init<'_, H> {
         known
     }
 
-    /// What the prime bank itself holds: init's own, and what the kernel made before spacebank ran.
+    /// What the prime bank itself holds: init's own, and what the kernel made before spacebank ran,
+    /// spacebank and its records among it.
     fn own_pages(&self) -> Option<u64> {
         let sys = self.host.sys();
         let kinds = (1..=abi::cap::STORAGE_KINDS as u8).filter_map(abi::cap::Kind::from_u8);

@@ -64,7 +64,7 @@ pub const ENTRIES: &[Entry] = &[
     entry(
         "ps",
         "",
-        "the processes: priority, CPU share, memory, state",
+        "the processes: priority, CPU share, switches, memory, state",
     ),
     entry(
         "net",

@@ -75,6 +75,8 @@ pub mod slot {
     pub const INIT_DEVICE_DMA: u16 = 20;
     /// init: reset.
     pub const INIT_RESET: u16 = 21;
+    /// init: spacebank's process, with `INSPECT` alone.
+    pub const INIT_SPACEBANK: u16 = 22;
 }
 
 /// Badges of spacebank's first capabilities, minted by the kernel for init.

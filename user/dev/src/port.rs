@@ -21,7 +21,7 @@ use crate::refusal::Refusal;
 /// Methods of a port.
 pub mod on_port {
     /// `w1` transmit pages (in the places from 3 on of `c1`), `w2` receive pages wanted; `c0` a space
-    /// bank with the right `LIMIT`, `c1` a segment with `READ` and `PIN`, set up as
+    /// bank with the right `BUY`, `c1` a segment with `READ` and `PIN`, set up as
     /// [`layout`](crate::layout) says, `c2` a `Notify` of the client's → `w0` receive pages, `w1` MAC
     /// address (first byte low), `w2` longest frame; `c0` the receive segment, with `READ` alone, `c1`
     /// the session, `c2` a `Notify` that tells the driver to look, `c3` the session's bank, to destroy

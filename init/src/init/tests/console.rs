@@ -2,6 +2,13 @@
 
 use super::*;
 
+/// The row of a table that begins with a name.
+fn row<'t>(table: &'t str, name: &str) -> &'t str {
+    let mut rows = table.lines().map(str::trim_start);
+    rows.find(|line| line.starts_with(name))
+        .unwrap_or_else(|| panic!("no row {name}: {table}"))
+}
+
 #[test]
 fn every_command_answers() {
     let world = world();
@@ -24,6 +31,9 @@ fn every_command_answers() {
         shown.contains("netstack") && shown.contains("(the rest)"),
         "{shown}"
     );
+    let spacebank: Vec<&str> = row(&shown, "spacebank").split_whitespace().collect();
+    assert_eq!(spacebank[1..3], ["spacebank", "60"]);
+    assert_eq!(spacebank[5..], ["777", "3", "-", "waits"], "{shown}");
     let shown = type_line(&mut init, "net\r");
     assert!(
         shown.contains("frames in") && shown.contains("The card: 52:54:00"),
