@@ -24,6 +24,7 @@ use crate::flight::Flights;
 use crate::misbehaviour::{End, Misbehaved};
 use crate::multicast::Fanout;
 use crate::port::{Bit, Port, State, TIMER_BIT};
+use crate::pulse::Pulse;
 use crate::schedule::Schedule;
 use crate::session::Session;
 use crate::transport::{Information, Interest, Transport};
@@ -60,6 +61,8 @@ pub struct Driver<P: Program, T: Transport> {
     pub(crate) caller: CapAddr,
     /// Who is told when sessions begin and end.
     pub(crate) observer: Option<CapAddr>,
+    /// Whether the device gets on.
+    pub(crate) pulse: Pulse,
     /// The timer is set for this time.
     armed: u64,
 }
@@ -143,6 +146,7 @@ impl<P: Program, T: Transport> Driver<P, T> {
             incoming,
             caller,
             observer: None,
+            pulse: Pulse::default(),
             armed: u64::MAX,
         };
         for token in 0..driver.buffers.receive_len() {
@@ -154,7 +158,7 @@ impl<P: Program, T: Transport> Driver<P, T> {
 
     /// Works until the device can't be worked with any more.
     pub fn run(&mut self) {
-        while self.transport.works() {
+        while self.transport.works() && !self.is_still() {
             self.turn();
         }
     }
@@ -229,6 +233,7 @@ impl<P: Program, T: Transport> Driver<P, T> {
                     match Bit::from_number(number) {
                         Bit::Device => {}
                         Bit::Timer => self.armed = u64::MAX,
+                        Bit::Beat => self.beat(),
                         Bit::Kick(port) => self.kicked(port),
                         Bit::Limbo(port) => self.limbo(port),
                     }

@@ -35,6 +35,8 @@ struct Flight {
 pub struct Flights {
     flights: Vec<Flight>,
     free: Vec<u16>,
+    /// How many frames are done, ever.
+    done: u64,
 }
 
 /// The device named a token that it doesn't have.
@@ -47,6 +49,7 @@ impl Flights {
         Flights {
             flights: (0..capacity).map(|_| Flight::default()).collect(),
             free: (0..capacity).rev().collect(),
+            done: 0,
         }
     }
 
@@ -59,6 +62,11 @@ impl Flights {
     /// Frames in transmission.
     pub fn count(&self) -> usize {
         self.flights.len() - self.free.len()
+    }
+
+    /// Frames that are done, ever.
+    pub const fn left_ever(&self) -> u64 {
+        self.done
     }
 
     /// Uses the next free token, for the device, for sessions, or both.
@@ -104,6 +112,7 @@ impl Flights {
             return None;
         }
         self.free.push(token);
+        self.done += 1;
         flight.borrowed.take()
     }
 }

@@ -17,8 +17,14 @@ pub const REGISTERS: CapAddr = slot::GRANT + 2;
 /// `Irq` of the first entry of the device's MSI-X table, which serves all of its queues.
 pub const INTERRUPT: CapAddr = slot::GRANT + 3;
 
+/// A `Notify` of whoever watches the driver: signalled in answer to each [`BEAT_BIT`].
+pub const ALIVE: CapAddr = slot::GRANT + 6;
+
 /// The notification bit of the driver's that a device's interrupts set.
 pub const DEVICE_BIT: u64 = 0;
+/// The notification bit by which whoever watches the driver asks for a [sign of life](crate::pulse),
+/// twice a second.
+pub const BEAT_BIT: u64 = 62;
 
 /// What the driver gets instead of a device for the [simulated wire](crate::wire). The wire process
 /// signals [`DEVICE_BIT`].

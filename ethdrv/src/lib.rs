@@ -17,6 +17,7 @@
 //! | `receive`, [`strategy`], [`multicast`], [`demux`] | from the device to sessions |
 //! | `transmit`, `outlet`, [`check`], [`bound`], [`schedule`], [`bucket`], [`flight`] | from sessions to the device |
 //! | [`buffers`], [`frame`], [`transport`] | the driver's own memory, frames, the device |
+//! | [`pulse`] | signs of life: the driver's, and the device's |
 //! | [`virtio_net`] | a virtio-net device as the transport |
 //! | [`wire`] | a process that stands in for device and network, as the transport: for benches |
 //! | [`grant`] | what init gives the driver |
@@ -43,6 +44,7 @@ pub mod multicast;
 mod outlet;
 pub mod pages;
 pub mod port;
+pub mod pulse;
 mod receive;
 pub mod schedule;
 mod serve;

@@ -45,6 +45,7 @@ enum Failure {
     Device(virtio_net::Error),
     Begin(BeginError),
     Broken(Option<virtio_net::Failure>),
+    Still,
     Wire(Option<ring::Error>),
 }
 
@@ -60,6 +61,7 @@ impl fmt::Display for Failure {
             Failure::Begin(error) => write!(f, "beginning: {error}"),
             Failure::Broken(Some(failure)) => write!(f, "the device broke: {failure}"),
             Failure::Broken(None) => f.write_str("the device broke"),
+            Failure::Still => f.write_str("the device stopped sending what it has to send"),
             Failure::Wire(Some(error)) => write!(f, "the wire: {error}"),
             Failure::Wire(None) => f.write_str("the wire broke"),
         }
@@ -82,7 +84,10 @@ fn run() -> Result<(), Failure> {
             listen()?;
             let mut driver = begin(this, device, pool, "virtio-net", PAGES)?;
             driver.run();
-            Err(Failure::Broken(driver.transport().failure()))
+            match driver.is_still() {
+                true => Err(Failure::Still),
+                false => Err(Failure::Broken(driver.transport().failure())),
+            }
         }
         grant::Arguments::Wire { mac } => {
             let (aperture, window) = (Cap::at(grant::wire::APERTURE), Cap::at(grant::wire::WINDOW));

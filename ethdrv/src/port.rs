@@ -13,6 +13,7 @@ use crate::bound::Bindings;
 use crate::bucket::Bucket;
 use crate::close::Closing;
 use crate::demux::PortNumber;
+use crate::grant::BEAT_BIT;
 use crate::session::Session;
 
 /// Attachments at once, and how long each takes to be earned again: a port that attaches in a loop
@@ -155,13 +156,15 @@ pub enum Bit {
     Device,
     /// Time has passed.
     Timer,
+    /// Somebody wants a sign of life.
+    Beat,
     /// A client has work.
     Kick(PortNumber),
     /// A client's memory is gone.
     Limbo(PortNumber),
 }
 
-/// Bits of the driver itself: the device's interrupts, as many as it has; the timer.
+/// Bits of the driver itself: the device's interrupts, as many as it has; the beat; the timer.
 pub const TIMER_BIT: u64 = 63;
 
 impl Bit {
@@ -169,6 +172,7 @@ impl Bit {
     pub const fn from_number(number: u64) -> Bit {
         match number {
             TIMER_BIT => Bit::Timer,
+            BEAT_BIT => Bit::Beat,
             0..FIRST_BIT => Bit::Device,
             _ => {
                 let port = ((number - FIRST_BIT) / 2) as PortNumber;
@@ -198,7 +202,8 @@ mod tests {
     #[test]
     fn bits_tell_what_they_are_about() {
         assert_eq!(Bit::from_number(0), Bit::Device);
-        assert_eq!(Bit::from_number(62), Bit::Device);
+        assert_eq!(Bit::from_number(61), Bit::Device);
+        assert_eq!(Bit::from_number(BEAT_BIT), Bit::Beat);
         assert_eq!(Bit::from_number(TIMER_BIT), Bit::Timer);
         for port in [0, 1, 31, MOST_PORTS as u16 - 1] {
             assert!(limbo_bit(port) < abi::NOTIFY_BITS as u64);

@@ -94,6 +94,14 @@ impl<H: Host> Init<'_, H> {
                     "{name} is killed. Its device is reset, then it is started again."
                 ));
             }
+            crate::init::WATCHDOG if self.watchdog.running => {
+                self.stop(self.watchdog.held.process, &what)?;
+                log::warn!("{name}: killed at the console");
+                self.watchdog_ended();
+                return Ok(format!(
+                    "{name} is killed. The driver is started again with another."
+                ));
+            }
             _ => {}
         }
         if let Some(guest) = self
@@ -121,7 +129,7 @@ impl<H: Host> Init<'_, H> {
         ))
     }
 
-    fn stop(&self, process: abi::cap::CapAddr, what: &str) -> Result<(), Failure> {
+    pub(crate) fn stop(&self, process: abi::cap::CapAddr, what: &str) -> Result<(), Failure> {
         Cap::<Process>::at(process)
             .stop(self.host.sys())
             .trying(what)
@@ -157,6 +165,9 @@ impl<H: Host> Init<'_, H> {
         let mut programs: Vec<String> = running.map(|(_, m)| m.name().to_string()).collect();
         if self.driver.is_running() {
             programs.push(crate::ethernet::NAME.into());
+        }
+        if self.watchdog.running {
+            programs.push(crate::init::WATCHDOG.into());
         }
         if let Some(guest) = self.guest.as_ref().filter(|guest| guest.running) {
             programs.push(guest.name().into());

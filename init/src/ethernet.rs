@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use abi::cap::Rights;
+use abi::cap::{CapAddr, Rights};
 use ethdrv::grant;
 use rt::child::Grant;
 
@@ -20,11 +20,15 @@ pub const FILE: &str = "bin/ethdrv";
 const VECTOR: u16 = 0;
 
 /// The driver's capabilities and arguments. It gets the pages with the card's registers and nothing of
-/// its configuration space.
+/// its configuration space. `alive` is where it gives signs of life.
 ///
 /// # Errors
 /// What could not be had.
-pub fn equip<H: Host>(host: &H, driver: &Driver) -> Result<(Vec<Grant>, Vec<u8>), Failure> {
+pub fn equip<H: Host>(
+    host: &H,
+    driver: &Driver,
+    alive: CapAddr,
+) -> Result<(Vec<Grant>, Vec<u8>), Failure> {
     let sys = host.sys();
     let what = "equipping it";
     let card = driver
@@ -53,6 +57,7 @@ pub fn equip<H: Host>(host: &H, driver: &Driver) -> Result<(Vec<Grant>, Vec<u8>)
         Grant::new(grant::FUNCTION, driver.function.address()).with(Rights::CONTROL),
         Grant::new(grant::REGISTERS, driver.registers),
         Grant::new(grant::INTERRUPT, driver.interrupt),
+        Grant::new(grant::ALIVE, alive),
     ];
     let arguments = grant::Arguments::VirtioNet {
         locations: card.locations,

@@ -32,6 +32,11 @@ pub enum Thing {
     },
     Object(u64),
     Notify(u64),
+    /// A bit of another process than init.
+    Elsewhere {
+        process: u64,
+        bit: u64,
+    },
     Start {
         process: u64,
         badge: u64,
@@ -89,6 +94,8 @@ pub struct World {
     pub lost: Cell<u32>,
     /// Whether the driver dies when it is asked for its device.
     pub driver_dies: Cell<bool>,
+    /// Whether the driver hangs when it is asked the next time: the watchdog ends it then.
+    pub driver_hangs: Cell<bool>,
     /// Objects in dead apertures' pins.
     pub dead_pins: Cell<u64>,
     /// What happened to device and driver, in order.

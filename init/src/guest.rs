@@ -19,12 +19,13 @@ use alloc::string::{String, ToString};
 
 use abi::PRIORITIES;
 use abi::boot::slot;
-use rt::child::Grant;
+use rt::child::{Grant, STACK_PAGES};
 use sys::Cap;
 use sys::bank::{Bank, BankRights};
 use sys::object::Process;
 
 use crate::boot::{AfterProgram, PROGRAM_ENDED};
+use crate::destroy::destroy_step;
 use crate::failure::{Failure, Trying};
 use crate::host::{Host, PRIME, RESET, bit, priority};
 use crate::init::{Init, Work};
@@ -32,7 +33,13 @@ use crate::launch::{Held, Order, image, image_name};
 use crate::supervise::report::{self, Subject};
 
 /// Names that are the system's own: no user has them.
-pub const SELF_NAMES: [&str; 4] = ["kernel", "spacebank", "init", crate::ethernet::NAME];
+pub const SELF_NAMES: [&str; 5] = [
+    "kernel",
+    "spacebank",
+    "init",
+    "watchdog",
+    crate::ethernet::NAME,
+];
 
 /// The authorities that the guest gets, from its first `GRANT` slot on.
 const AUTHORITIES: [u16; 6] = [
@@ -105,6 +112,7 @@ impl<H: Host> Init<'_, H> {
             file,
             arguments: self.options.program_arguments.as_bytes(),
             priority: priority::STACK,
+            stack_pages: STACK_PAGES,
             bank: guest.bank,
             bank_rights: BankRights::all(),
             grants: &grants,
@@ -162,7 +170,7 @@ impl<H: Host> Init<'_, H> {
             return false;
         };
         let whose = format!("program {}", guest.name());
-        if super::init::destroy_step(self.host.sys(), guest.bank, &whose) {
+        if destroy_step(self.host.sys(), guest.bank, &whose) {
             return true;
         }
         if let Some(guest) = self.guest.take() {

@@ -60,6 +60,10 @@ pub mod bit {
     pub const GUEST: u64 = 4;
     /// A session began or ended.
     pub const SESSIONS: u64 = 5;
+    /// The watchdog ended the driver.
+    pub const HUNG: u64 = 6;
+    /// The watchdog stopped.
+    pub const WATCHDOG: u64 = 7;
     /// The stack of user 0 stopped; the others' follow.
     pub const USERS: u64 = 64;
 }
@@ -67,6 +71,8 @@ pub mod bit {
 /// Priorities, highest first; spacebank's is 60. What serves others must run before them, and init
 /// must get to run whatever stacks do.
 pub mod priority {
+    /// The watchdog: a driver that spins leaves nobody else a turn.
+    pub const WATCHDOG: u8 = 55;
     /// Drivers.
     pub const DRIVER: u8 = 50;
     /// init.

@@ -3,11 +3,13 @@
 //! Nothing in the loop takes long. What takes many steps (destroying a bank, bringing a thousand users
 //! up) is [`Work`], done a step at a time; between two steps init waits a moment, so that programs of
 //! lower priority run and whoever types is answered. init waits for nobody but spacebank and the
-//! driver's prompt answers: both have higher priorities.
+//! driver's prompt answers: both have higher priorities, and a driver that hangs is ended by the
+//! [watchdog](crate::watch), whereupon the call fails.
 
 mod arrival;
 mod device;
 mod leaving;
+mod watching;
 
 use alloc::collections::VecDeque;
 use alloc::format;
@@ -31,7 +33,7 @@ use crate::timers::Timers;
 use crate::usage::CpuMark;
 use crate::user::Members;
 
-pub(crate) use leaving::destroy_step;
+pub(crate) use watching::{NAME as WATCHDOG, Watchdog};
 
 /// The pause between two steps of work, in nanoseconds.
 const PAUSE: u64 = 100_000;
@@ -58,6 +60,8 @@ pub enum Work {
     ReleasePins,
     /// Destroy the guest program's bank.
     EmptyGuest,
+    /// Destroy a dead watchdog's bank.
+    EmptyWatchdog,
     /// Take more from the serial line.
     Receive,
 }
@@ -91,6 +95,7 @@ pub struct Init<'a, H: Host> {
     pub(crate) terminal: Terminal,
     serial: Option<Serial>,
     pub(crate) driver: Driver,
+    pub(crate) watchdog: Watchdog,
     pub(crate) members: Members,
     pub(crate) guest: Option<Guest>,
     pub(crate) timers: Timers<Due>,
@@ -117,6 +122,7 @@ impl<'a, H: Host> Init<'a, H> {
             terminal: Terminal::new(),
             serial: None,
             driver: Driver::new(host)?,
+            watchdog: Watchdog::new(host)?,
             members: Members::default(),
             guest: None,
             timers: Timers::new(),
@@ -254,6 +260,8 @@ impl<'a, H: Host> Init<'a, H> {
                 bit::LOG => self.line_was_logged(),
                 bit::DRIVER => self.driver_stopped(),
                 bit::GUEST => self.guest_stopped(),
+                bit::HUNG => self.driver_hung(),
+                bit::WATCHDOG => self.watchdog_stopped(),
                 bit::SESSIONS => self.add_work(Work::LookAtSessions(0)),
                 user @ bit::USERS.. => self.stack_stopped((user - bit::USERS) as usize),
                 _ => {}
@@ -289,6 +297,7 @@ impl<'a, H: Host> Init<'a, H> {
             Work::EmptyDriver => self.empty_driver(),
             Work::ReleasePins => self.release_pins(),
             Work::EmptyGuest => self.empty_guest(),
+            Work::EmptyWatchdog => self.empty_watchdog(),
             Work::Receive => {
                 self.receive();
                 false

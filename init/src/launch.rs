@@ -23,6 +23,8 @@ pub struct Order<'a> {
     pub arguments: &'a [u8],
     /// Its priority.
     pub priority: u8,
+    /// Pages of its stack.
+    pub stack_pages: usize,
     /// What it is bought from.
     pub bank: Cap<Bank>,
     /// With which rights it gets that bank.
@@ -124,6 +126,7 @@ impl Launcher {
         let program = Program {
             arguments: order.arguments,
             priority: order.priority,
+            stack_pages: order.stack_pages,
             grants: &grants,
             keeper: self.keeper,
             ..Program::new(order.name, image, order.bank)

@@ -36,6 +36,7 @@ pub mod archive;
 pub mod boot;
 mod commands;
 pub mod console;
+pub mod destroy;
 pub mod driver;
 pub mod ethernet;
 pub mod failure;
@@ -54,6 +55,7 @@ pub mod terminal;
 pub mod timers;
 pub mod usage;
 pub mod user;
+pub mod watch;
 
 pub use init::Init;
 /// The boot manifest, which mk reads and writes too.

@@ -5,6 +5,7 @@ mod support;
 mod attach;
 mod hostile;
 mod multicast;
+mod pulse;
 mod receive;
 mod revocation;
 mod send;

@@ -68,6 +68,13 @@ impl<H: Host> Init<'_, H> {
             left = left.saturating_sub(1);
             tree.others(2, usage.children);
         }
+        if self.watchdog.has_bank
+            && tree
+                .row(1, crate::init::WATCHDOG, self.watchdog.bank)
+                .is_ok()
+        {
+            left = left.saturating_sub(1);
+        }
         if let Some(guest) = &self.guest
             && let Ok(usage) = tree.row(1, guest.name(), guest.bank)
         {

@@ -3,8 +3,6 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use abi::fault::Cause;
-use abi::method::process::state;
 use sys::Cap;
 use sys::bank::Bank;
 use sys::object::{Process, ProcessInfo};
@@ -13,6 +11,7 @@ use crate::console::table::{Align, Table, memory, per_cent};
 use crate::host::{CLOCK, Host, PRIME, PROCESS, SPACEBANK};
 use crate::init::Init;
 use crate::launch::image_name;
+use crate::supervise::report::state_words;
 use crate::usage::CpuMark;
 
 const COLUMNS: &[(&str, Align)] = &[
@@ -63,7 +62,7 @@ impl<H: Host> Init<'_, H> {
                 process.info.cycles.to_string(),
                 process.info.switches.to_string(),
                 process.pages.map_or("-".into(), memory),
-                state_word(&process.info).into(),
+                state_words(&process.info).into(),
             ]);
         }
         let rest = time.ticks.saturating_sub(ever);
@@ -107,6 +106,11 @@ impl<H: Host> Init<'_, H> {
             Cap::at(driver.held.process),
             pages(driver.bank),
         );
+        let dog = &self.watchdog;
+        if dog.has_bank {
+            let name = crate::init::WATCHDOG;
+            add(name, name, Cap::at(dog.held.process), pages(dog.bank));
+        }
         if let Some(guest) = &self.guest {
             add(
                 guest.name(),
@@ -129,17 +133,5 @@ impl<H: Host> Init<'_, H> {
         let sys = self.host.sys();
         let kinds = (1..=abi::cap::STORAGE_KINDS as u8).filter_map(abi::cap::Kind::from_u8);
         kinds.map(|kind| PRIME.usage_of_kind(sys, kind).ok()).sum()
-    }
-}
-
-fn state_word(info: &ProcessInfo) -> &'static str {
-    match (info.state, Cause::from_u8(info.fault as u8)) {
-        (state::STOPPED, Cause::None) => "stopped",
-        (state::STOPPED, cause) => cause.name(),
-        (state::READY, _) => "runs",
-        (state::WAITING, _) => "waits",
-        (state::QUEUED, _) => "waits for a server",
-        (state::CALLING, _) => "waits for an answer",
-        _ => "?",
     }
 }

@@ -7,8 +7,10 @@ use dev::Mac;
 use dev::admin::method;
 use dev::settings::{PortSettings, address_from_words};
 use sys::Message;
+use sys::bank::BankRights;
 
 use super::{FakeBank, Thing, World};
+use crate::watch::grant;
 
 /// A port.
 #[derive(Clone, Debug)]
@@ -32,6 +34,10 @@ impl World {
 
     pub(super) fn call_admin(&self, process: u64, message: &Message) -> Result<[u64; 6], Status> {
         if !self.runs(process) {
+            return Err(status(EPIPE));
+        }
+        if self.driver_hangs.take() {
+            self.watchdog_bites(process);
             return Err(status(EPIPE));
         }
         let w = message.words;
@@ -114,6 +120,28 @@ impl World {
             }
             other => panic!("admin method {other}"),
         }
+    }
+
+    /// What the watchdog does with a driver that hangs, by what it was given.
+    pub fn watchdog_bites(&self, driver: u64) {
+        let given = |slot| {
+            let objects = self.objects.borrow();
+            let named = |object: &&super::Object| object.process.name == crate::init::WATCHDOG;
+            let dog = objects.values().find(named).expect("nobody watches");
+            objects[&dog.process.root].slots[&slot]
+        };
+        let process = given(grant::PROCESS.address());
+        assert_eq!(process, Thing::Object(driver));
+        let Thing::Bank { id, rights } = given(grant::BANK.address()) else {
+            panic!("no bank to destroy");
+        };
+        assert_eq!(rights, BankRights::DESTROY.bits());
+        let destroy = Message::new(&[sys::bank::method::DESTROY]);
+        while self.call_bank(id, rights, &destroy) == Err(abi::error::MORE) {}
+        let Thing::Notify(bit) = given(grant::TELL.address()) else {
+            panic!("nobody to tell");
+        };
+        self.bits.borrow_mut().insert(bit);
     }
 
     /// Has a user's stack attach: its session's bank, of `pages` objects, comes under its own.

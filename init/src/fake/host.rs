@@ -115,6 +115,7 @@ impl World {
             reluctance: Cell::new(0),
             lost: Cell::new(0),
             driver_dies: Cell::new(false),
+            driver_hangs: Cell::new(false),
             dead_pins: Cell::new(0),
             happened: RefCell::default(),
         };

@@ -50,6 +50,14 @@ impl World {
                 drop(objects);
                 self.put(message.receive[0], start);
             }
+            method::process::MAKE_NOTIFY => {
+                let notify = Thing::Elsewhere {
+                    process: object,
+                    bit: w[1],
+                };
+                drop(objects);
+                self.put(message.receive[0], notify);
+            }
             _ => return Err(status(ENOSYS)),
         }
         Ok([0; 6])
@@ -58,6 +66,12 @@ impl World {
     /// The `CapTable` of a child.
     pub(super) fn call_table(&self, object: u64, message: &Message) -> Result<[u64; 6], Status> {
         let w = message.words;
+        if w[0] == method::cap_table::CLEAR {
+            let mut objects = self.objects.borrow_mut();
+            let slots = &mut objects.get_mut(&object).unwrap().slots;
+            slots.retain(|slot, _| !(w[1]..w[1] + w[2]).contains(&u64::from(*slot)));
+            return Ok([0; 6]);
+        }
         assert_eq!(w[0], method::cap_table::PUT);
         let thing = self
             .thing(message.caps[0])

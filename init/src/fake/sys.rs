@@ -15,7 +15,9 @@ impl World {
         let thing = self.slots.borrow().get(&address).copied()?;
         let alive = match thing {
             Thing::Object(object) => self.objects.borrow().contains_key(&object),
-            Thing::Start { process, .. } => self.objects.borrow().contains_key(&process),
+            Thing::Start { process, .. } | Thing::Elsewhere { process, .. } => {
+                self.objects.borrow().contains_key(&process)
+            }
             _ => true,
         };
         alive.then_some(thing)

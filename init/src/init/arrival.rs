@@ -171,6 +171,7 @@ impl<H: Host> Init<'_, H> {
             file: stack::FILE,
             arguments: &arguments,
             priority: priority::STACK,
+            stack_pages: STACK_PAGES,
             bank: slots.bank,
             bank_rights: OWN_BANK,
             grants: &[Grant::new(stack::PORT_SLOT, slots.port.address())],

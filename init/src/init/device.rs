@@ -10,8 +10,8 @@ use rt::child::STACK_PAGES;
 use sys::Cap;
 use sys::object::{CapTable, Process};
 
-use super::leaving::destroy_step;
 use super::{Due, Init, Work};
+use crate::destroy::destroy_step;
 use crate::driver::{BASE, DriverPhase, RESET_TIME};
 use crate::ethernet as start;
 use crate::failure::{Failure, Trying};
@@ -58,6 +58,7 @@ impl<H: Host> Init<'_, H> {
     fn try_start_driver(&mut self) -> Result<String, Failure> {
         let (host, sys) = (self.host, self.host.sys());
         let during = |failure: Failure| failure.during("the network driver");
+        self.start_watchdog().map_err(during)?;
         let image = image(&self.archive, start::FILE).map_err(during)?;
         let driver = &mut self.driver;
         driver.base = BASE + program_objects(&image, STACK_PAGES);
@@ -67,12 +68,14 @@ impl<H: Host> Init<'_, H> {
             .sub_bank(sys, driver.base, false, driver.bank)
             .map_err(|error| Failure::buying(sys, PRIME, "making its bank", error))
             .map_err(during)?;
-        let (grants, arguments) = start::equip(host, driver).map_err(during)?;
+        let alive = self.watchdog.alive;
+        let (grants, arguments) = start::equip(host, driver, alive).map_err(during)?;
         let order = Order {
             name: start::NAME,
             file: start::FILE,
             arguments: &arguments,
             priority: priority::DRIVER,
+            stack_pages: STACK_PAGES,
             bank: driver.bank,
             bank_rights: OWN_BANK,
             grants: &grants,
@@ -82,7 +85,9 @@ impl<H: Host> Init<'_, H> {
             .launcher
             .launch(host, &image, &order, driver.held)
             .map_err(during)?;
-        clear(host, driver.scratch);
+        // From here on a driver that doesn't answer is ended, and what waits for it goes on.
+        self.watch(&child).map_err(during)?;
+        let driver = &mut self.driver;
         clear(host, driver.admin.address());
         child
             .process
@@ -142,6 +147,7 @@ impl<H: Host> Init<'_, H> {
     /// Makes the device of a dead driver safe, and has everything started again.
     pub(crate) fn driver_died(&mut self) {
         let now = self.host.now();
+        self.unwatch();
         let stopped = self.driver.stop_device(self.host);
         let numbers: Vec<usize> = self.members.iter().map(|(number, _)| number).collect();
         numbers

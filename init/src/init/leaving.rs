@@ -4,12 +4,13 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use sys::bank::{Bank, Usage, method};
-use sys::{Cap, Error, Message, Sys};
+use sys::Cap;
+use sys::bank::Usage;
 
 use super::{Due, Init, Work};
 use crate::console::near::nearest;
 use crate::console::table::memory;
+use crate::destroy::destroy_step;
 use crate::failure::Failure;
 use crate::host::{Host, PRIME};
 use crate::launch::{clear, image_name};
@@ -255,22 +256,6 @@ impl<H: Host> Init<'_, H> {
         {
             member.phase = Phase::Starting;
             self.add_work(Work::BringUp(number));
-        }
-    }
-}
-
-/// Does a step of destroying a bank; answers whether there is more.
-pub(crate) fn destroy_step(sys: &impl Sys, bank: Cap<Bank>, whose: &str) -> bool {
-    match sys
-        .call(bank.address(), &Message::new(&[method::DESTROY]))
-        .more()
-    {
-        Ok((more, _)) => more,
-        // Somebody else took the last step.
-        Err(Error::VOID) => false,
-        Err(error) => {
-            log::error!("{whose}'s bank can't be destroyed: {error}");
-            false
         }
     }
 }

@@ -3,6 +3,7 @@
 mod boot;
 mod console;
 mod death;
+mod hang;
 mod random;
 mod revoke;
 
@@ -119,6 +120,7 @@ fn start(world: &'static World, line: &str, manifest: &str) -> Init<'static, Wor
     let files = [
         ("bin/ethdrv", &program[..]),
         ("bin/netstack", &program[..]),
+        ("bin/watchdog", &program[..]),
         ("bin/test", &program[..]),
         ("etc/manifest.toml", manifest.as_bytes()),
     ];

@@ -10,6 +10,7 @@ use alloc::vec::Vec;
 use abi::boot::slot;
 use abi::fault::{Access, Cause};
 use abi::invoke::Op;
+use abi::method::process::state;
 use sys::object::{Process, ProcessInfo};
 use sys::{Cap, Sys};
 
@@ -75,18 +76,60 @@ pub fn lines(sys: &impl Sys, process: Cap<Process>, subject: Subject<'_>) -> Vec
     if Cause::from_u8(info.fault as u8) == Cause::Declined {
         return lines;
     }
+    let [_, frame] = registers(sys, process, &mut lines);
+    let instruction = info.fault_instruction;
+    backtrace(sys, process, subject.image, instruction, frame, &mut lines);
+    lines
+}
+
+/// The lines of a report on a process that did not stop: where it stands.
+pub fn standing(
+    sys: &impl Sys,
+    process: Cap<Process>,
+    info: ProcessInfo,
+    subject: Subject<'_>,
+) -> Vec<String> {
+    let mut lines = alloc::vec![
+        format!(
+            "{} ({}) {}",
+            subject.name,
+            subject.image,
+            state_words(&info)
+        ),
+        format!("    last invocation: {}", invocation(info.last_invocation)),
+    ];
+    let [instruction, frame] = registers(sys, process, &mut lines);
+    backtrace(sys, process, subject.image, instruction, frame, &mut lines);
+    lines
+}
+
+/// What a process is doing, in words.
+pub fn state_words(info: &ProcessInfo) -> &'static str {
+    match (info.state, Cause::from_u8(info.fault as u8)) {
+        (state::STOPPED, Cause::None) => "stopped",
+        (state::STOPPED, cause) => cause.name(),
+        (state::READY, _) => "runs",
+        (state::WAITING, _) => "waits",
+        (state::QUEUED, _) => "waits for a server",
+        (state::CALLING, _) => "waits for an answer",
+        _ => "?",
+    }
+}
+
+/// Adds the registers; answers instruction and frame pointer, zero if they can't be had.
+fn registers(sys: &impl Sys, process: Cap<Process>, lines: &mut Vec<String>) -> [u64; 2] {
     let names = [
         ["rip", "rsp", "rbp", "rflags", "rax", "rbx"],
         ["rcx", "rdx", "rsi", "rdi", "r8", "r9"],
         ["r10", "r11", "r12", "r13", "r14", "r15"],
     ];
-    let mut frame = 0;
+    let mut place = [0; 2];
     for (group, names) in names.iter().enumerate() {
         let Ok(values) = process.registers(sys, group as u64) else {
             continue;
         };
         if group == 0 {
-            frame = values[2];
+            place = [values[0], values[2]];
         }
         let mut line = String::from("   ");
         for (name, value) in names.iter().zip(values) {
@@ -94,15 +137,7 @@ pub fn lines(sys: &impl Sys, process: Cap<Process>, subject: Subject<'_>) -> Vec
         }
         lines.push(line);
     }
-    backtrace(
-        sys,
-        process,
-        subject.image,
-        info.fault_instruction,
-        frame,
-        &mut lines,
-    );
-    lines
+    place
 }
 
 /// The last invocation, packed as `abi::method::process::INFO` says.
@@ -182,176 +217,4 @@ fn two_words(sys: &impl Sys, process: Cap<Process>, address: u64) -> Option<[u64
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use abi::cap::CapAddr;
-    use abi::error::{EFAULT, ENOSYS, Status, VOID, status};
-    use abi::method::process as method;
-    use alloc::collections::BTreeMap;
-    use sys::{Event, Message, Reply};
-
-    /// One process, faulted.
-    #[derive(Default)]
-    struct Corpse {
-        info: [u64; 6],
-        frame: u64,
-        memory: BTreeMap<u64, u64>,
-        gone: bool,
-    }
-
-    impl Corpse {
-        fn answer(&self, message: &Message) -> Result<[u64; 6], Status> {
-            match message.words[0] {
-                _ if self.gone => Err(VOID),
-                method::INFO => Ok(self.info),
-                method::REGISTERS => Ok([self.info[4], 1, self.frame, 2, 3, 4]),
-                method::READ_MEMORY => {
-                    let mut words = [0; 6];
-                    for (n, word) in words.iter_mut().enumerate() {
-                        let address = message.words[1] + 8 * n as u64;
-                        *word = *self.memory.get(&address).ok_or(status(EFAULT))?;
-                    }
-                    Ok(words)
-                }
-                _ => Err(status(ENOSYS)),
-            }
-        }
-    }
-
-    impl Sys for Corpse {
-        fn call(&self, _: CapAddr, message: &Message) -> Reply {
-            match self.answer(message) {
-                Ok(words) => Reply {
-                    words,
-                    ..Reply::default()
-                },
-                Err(status) => Reply {
-                    status,
-                    ..Reply::default()
-                },
-            }
-        }
-        fn send(&self, _: CapAddr, _: &Message) -> Status {
-            unreachable!()
-        }
-        fn wait(&self, _: [CapAddr; 4]) -> Event {
-            unreachable!()
-        }
-        fn reply_and_wait(&self, _: Status, _: &Message) -> Event {
-            unreachable!()
-        }
-        fn resume(&self, _: CapAddr, _: Status, _: &Message) -> Status {
-            unreachable!()
-        }
-        fn poll(&self, _: [CapAddr; 4]) -> Option<Event> {
-            unreachable!()
-        }
-        fn save_caller(&self, _: CapAddr) -> Status {
-            unreachable!()
-        }
-    }
-
-    const SUBJECT: Subject<'static> = Subject {
-        name: "alice",
-        image: "netstack",
-    };
-
-    fn report(corpse: &Corpse) -> Vec<String> {
-        lines(corpse, Cap::at(40), SUBJECT)
-    }
-
-    #[test]
-    fn a_write_to_receive_memory_is_named() {
-        let mut corpse = Corpse {
-            // Page fault, present, write; last invocation: call of the bank, method 1.
-            info: [
-                0,
-                0,
-                0x301,
-                0x2000_1000,
-                0x40_1234,
-                1 << 32 | u64::from(slot::BANK),
-            ],
-            frame: 0x101f_ffa0,
-            ..Corpse::default()
-        };
-        for address in (0x101f_ff00..0x1020_0000).step_by(8) {
-            corpse.memory.insert(address, 0);
-        }
-        corpse.memory.insert(0x101f_ffa0, 0x101f_fff0);
-        corpse.memory.insert(0x101f_ffa8, 0x40_2000);
-        corpse.memory.insert(0x101f_fff0, 0);
-        corpse.memory.insert(0x101f_fff8, 0x40_3000);
-        let lines = report(&corpse);
-        assert_eq!(
-            lines[0],
-            "alice (netstack) stopped: page fault: writing 0x20001000, which it may not \
-             (instruction 0x401234)"
-        );
-        assert_eq!(
-            lines[1],
-            "    last invocation: call of capability 4 (its bank), method 1"
-        );
-        assert!(lines[2].contains("rip 0x401234") && lines[2].contains("rbp 0x101fffa0"));
-        // The last frame ends at the end of the stack, beyond which nothing can be read.
-        assert_eq!(
-            lines[5..],
-            [
-                "    #0 netstack 0x401234",
-                "    #1 netstack 0x402000",
-                "    #2 netstack 0x403000"
-            ]
-        );
-    }
-
-    #[test]
-    fn frames_that_lead_in_circles_end() {
-        let mut corpse = Corpse {
-            frame: 0x1000,
-            ..Corpse::default()
-        };
-        for address in (0x1000..0x3000u64).step_by(8) {
-            corpse.memory.insert(address, 0x1000);
-        }
-        assert_eq!(report(&corpse).len(), 5 + 2);
-        // Upwards for ever is bounded, too.
-        for address in (0x1000..0x3000u64).step_by(8) {
-            corpse.memory.insert(address, address + 16);
-        }
-        assert_eq!(report(&corpse).len(), 5 + FRAMES);
-    }
-
-    #[test]
-    fn who_gave_up_is_not_taken_apart() {
-        let corpse = Corpse {
-            info: [0, 0, 7, 0, 0x40_0000, 0],
-            ..Corpse::default()
-        };
-        let lines = report(&corpse);
-        assert_eq!(lines.len(), 2);
-        assert!(lines[0].contains("gave up"), "{}", lines[0]);
-    }
-
-    #[test]
-    fn a_process_that_is_gone_is_reported_all_the_same() {
-        let corpse = Corpse {
-            gone: true,
-            ..Corpse::default()
-        };
-        assert!(report(&corpse)[0].contains("can't be asked why"));
-    }
-
-    #[test]
-    fn invocations_are_named() {
-        assert_eq!(
-            invocation(2 << 16 | 5 | 1 << 32),
-            "send to capability 5 (log), method 1"
-        );
-        assert_eq!(invocation(3 << 16), "wait");
-        assert_eq!(invocation(99 << 16), "none that is known");
-        assert_eq!(
-            invocation(17),
-            "call of capability 17 (granted by init), method 0"
-        );
-    }
-}
+mod tests;

@@ -95,7 +95,10 @@ fn names_are_completed() {
         "{shown:?}"
     );
     let shown = type_line(&mut init, "\x15kill \t");
-    assert!(shown.contains("alice  bob  ethdrv  \r\n"), "{shown:?}");
+    assert!(
+        shown.contains("alice  bob  ethdrv  watchdog  \r\n"),
+        "{shown:?}"
+    );
 }
 
 #[test]

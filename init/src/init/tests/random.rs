@@ -26,6 +26,7 @@ fn happening() -> impl Strategy<Value = Happening> {
         "revoke carol",
         "kill alice",
         "kill ethdrv",
+        "kill watchdog",
         "kill carol",
         "users",
         "banks",
@@ -38,7 +39,7 @@ fn happening() -> impl Strategy<Value = Happening> {
     prop_oneof![
         6 => prop::sample::select(lines.to_vec()).prop_map(Happening::Line),
         1 => prop::collection::vec(any::<u8>(), 0..60).prop_map(Happening::Garbage),
-        3 => (prop::sample::select(vec!["alice", "bob", "carol", "ethdrv"]), 1u64..8)
+        3 => (prop::sample::select(vec!["alice", "bob", "carol", "ethdrv", "watchdog"]), 1u64..8)
             .prop_map(|(name, cause)| Happening::Death(name, cause)),
         1 => (0u64..80).prop_map(Happening::Bit),
         2 => prop::sample::select(vec!["alice", "bob", "carol"]).prop_map(Happening::Attach),
@@ -139,9 +140,13 @@ proptest! {
         prop_assert!(init.members.iter().next().is_none());
         prop_assert!(world.ports.borrow().is_empty());
         prop_assert_eq!(limit(world, init.driver.bank), init.driver.base);
-        // The banks that are left: the prime bank and the driver's.
-        prop_assert_eq!(world.banks.borrow().len(), 2);
+        // The banks that are left: the prime bank, the driver's and the watchdog's.
+        prop_assert_eq!(world.banks.borrow().len(), 3);
         let kernel = total(&World::new(Machine::with([])));
-        prop_assert_eq!(total(world), kernel + 1 + init.driver.bank.usage(world).unwrap().bought);
+        let held = |bank: sys::Cap<sys::bank::Bank>| bank.usage(world).unwrap().bought;
+        prop_assert_eq!(
+            total(world),
+            kernel + 2 + held(init.driver.bank) + held(init.watchdog.bank)
+        );
     }
 }
