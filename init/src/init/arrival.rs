@@ -136,13 +136,16 @@ impl<H: Host> Init<'_, H> {
         format!("user {name}")
     }
 
-    /// A user who ran before is tried again later, one who never did is not.
+    /// A user who ran before is tried again later, one who never did is not; unless it was the driver that
+    /// died meanwhile.
     fn could_not_bring_up(&mut self, number: usize, why: String) {
         let now = self.host.now();
+        let driver_died = self.driver_has_stopped();
         let Some(member) = self.members.get_mut(number) else {
             return;
         };
         let next = match member.back_off.deaths() {
+            _ if driver_died => Next::Restart { at: now },
             0 => Next::Fail(why),
             _ => Next::Restart {
                 at: member.back_off.died(now),

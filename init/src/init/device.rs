@@ -127,11 +127,17 @@ impl<H: Host> Init<'_, H> {
         }
     }
 
+    /// Whether the driver's process stopped, whether or not init has dealt with that.
+    pub(super) fn driver_has_stopped(&self) -> bool {
+        let process: Cap<Process> = Cap::at(self.driver.held.process);
+        crate::supervise::has_stopped(self.host.sys(), process)
+    }
+
     /// Reports why the driver stopped, if it did.
     fn report_driver(&self) -> bool {
         let sys = self.host.sys();
         let process: Cap<Process> = Cap::at(self.driver.held.process);
-        let stopped = crate::supervise::has_stopped(sys, process);
+        let stopped = self.driver_has_stopped();
         if stopped {
             let subject = Subject {
                 name: start::NAME,

@@ -76,6 +76,26 @@ fn whatever_init_asked_a_driver_that_hangs_init_goes_on() {
 }
 
 #[test]
+fn users_who_come_up_when_the_driver_hangs_come_up_with_the_next() {
+    let world = world();
+    let program = program();
+    let files = [
+        ("bin/ethdrv", &program[..]),
+        ("bin/netstack", &program[..]),
+        ("bin/watchdog", &program[..]),
+        ("etc/manifest.toml", TWO_USERS.as_bytes()),
+    ];
+    let mut init = start_with(world, "", &files);
+    // The driver runs, the users' turn is still to come.
+    world.driver_hangs.set(true);
+    settle(&mut init);
+    assert!(logged().contains("user alice: asking the driver for a port: "));
+    pass(&mut init, 5 * SECOND);
+    assert!(is_running(&init, "alice") && is_running(&init, "bob"));
+    assert_eq!(member(&init, "alice").back_off.deaths(), 0);
+}
+
+#[test]
 fn a_driver_that_hangs_at_its_start_is_started_again() {
     let world = world();
     world.driver_hangs.set(true);

@@ -17,6 +17,10 @@ pub const CASES: &[Entry] = &[
         "faults.a_stack_that_breaks_the_protocol_loses_its_session",
         liar,
     ),
+    (
+        "faults.a_driver_that_spins_is_ended_and_started_again",
+        spinner,
+    ),
     ("faults.a_wrong_manifest_names_line_and_key", wrong_manifest),
     ("faults.two_users_with_one_mac_are_refused", one_mac),
     ("faults.a_manifest_that_is_not_there_is_named", no_manifest),
@@ -100,6 +104,27 @@ fn liar(case: &Case) -> Result<()> {
     let ended = counted(&table, "liar", "sessions ended for misbehaviour");
     ensure!(ended == 1, "{table}");
     ensure!(!guest.has_shown("FAILED")?);
+    Ok(())
+}
+
+fn spinner(case: &Case) -> Result<()> {
+    let boot = Boot::new(case).stand_in("ethdrv", "spinner");
+    let mut guest = boot.net(Net::Wire).start()?;
+    // The second spins with the first's device.
+    for wait in [1, 2] {
+        guest.expect("ethdrv: +spinning", seconds(20))?;
+        guest.expect(
+            "watchdog: +ethdrv gave no sign of life for 2 s, and is ended",
+            seconds(20),
+        )?;
+        guest.expect("ethdrv \\(ethdrv\\) runs", seconds(10))?;
+        guest.expect("#0 ethdrv 0x", seconds(10))?;
+        // init waited for the answer, and is well.
+        guest.expect("user alice: asking the driver for a port: ", seconds(10))?;
+        guest.expect(&format!("ethdrv is started again in {wait} s"), seconds(10))?;
+        guest.send_line("ps")?;
+        guest.expect("watchdog +watchdog +55 ", seconds(10))?;
+    }
     Ok(())
 }
 
