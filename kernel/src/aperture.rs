@@ -19,6 +19,7 @@ use crate::frame::{Frame, Pin, View, Words};
 use crate::invoke::{Answer, Invocation};
 use crate::machine::{Machine, Width};
 use crate::object::{Binding, ObjectRow, Oid, Parent, State};
+use crate::planted::Fault;
 use crate::table::Entry;
 
 /// Slots told by one `LIMBO`.
@@ -299,7 +300,9 @@ impl<M: Machine> Kernel<'_, M> {
         }
         cell.set(Slot::EMPTY);
         row.slots.set(row.slots.get() - 0x1_0000);
-        if let Some(window) = self.row(row.partner.get()) {
+        if let Some(window) = self.row(row.partner.get())
+            && !self.has(Fault::KeepWindow)
+        {
             self.invalidate(window, 1, slot.into());
             self.view::<Words>(window.frame.get())
                 .set(slot.into(), Entry::EMPTY.0);
@@ -378,6 +381,9 @@ impl<M: Machine> Kernel<'_, M> {
         let Some(row) = self.row(aperture) else {
             return;
         };
+        if self.has(Fault::LoseOrphan) {
+            return;
+        }
         let slots: &Aperture = self.view(row.frame.get());
         row.set_first_orphan(slots.link(slot, row.first_orphan()));
         if row.state.get() == State::Live {

@@ -19,6 +19,7 @@ use crate::frame::{Frame, FrameRow, Words};
 use crate::invoke::{Answer, Invocation};
 use crate::machine::Machine;
 use crate::object::{ObjectRow, Oid, State};
+use crate::planted::Fault;
 use crate::table::Entry;
 
 /// `CapTable`s that a batch may take segments from.
@@ -138,7 +139,9 @@ impl<M: Machine> Kernel<'_, M> {
     /// A segment whose frames its holder may exchange.
     fn exchangeable(&self, segment: &Capability) -> Result<Segment<'_>> {
         let row = self.object_of(segment, Kind::Table1)?;
-        segment.needs(Rights::READ | Rights::WRITE)?;
+        if !self.has(Fault::ExchangeUnwritable) {
+            segment.needs(Rights::READ | Rights::WRITE)?;
+        }
         segment.needs(Rights::MANAGE)?;
         if row.partner.get() != Oid::NONE {
             // A window: the frames seen through it are at home elsewhere.
@@ -188,6 +191,12 @@ impl<M: Machine> Kernel<'_, M> {
         other
             .entries
             .set(second, entries[1].with_frame_of(entries[0]).0);
+        if self.has(Fault::ExchangePins) {
+            row_a.pins[0].swap(&row_b.pins[0]);
+        }
+        if self.has(Fault::ExchangeUnflushed) {
+            return Ok(());
+        }
         one.seen.note(&self.flush, first);
         other.seen.note(&self.flush, second);
         Ok(())
@@ -199,6 +208,7 @@ impl<M: Machine> Kernel<'_, M> {
         frame.pins.iter().all(|pin| {
             let pin = pin.get();
             pin.used == 0
+                || self.has(Fault::ExchangeForeign)
                 || self
                     .row(pin.aperture)
                     .is_some_and(|row| row.function.get() == function)

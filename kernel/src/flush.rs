@@ -9,6 +9,7 @@ use core::cell::Cell;
 use crate::Kernel;
 use crate::machine::Machine;
 use crate::object::{ObjectRow, Oid, Parent};
+use crate::planted::Fault;
 
 /// Pages flushed one by one; more are cheaper to flush as a whole.
 const SINGLE: usize = 8;
@@ -96,6 +97,9 @@ impl<M: Machine> Kernel<'_, M> {
     /// before the kernel lets anyone run.
     #[inline(always)]
     pub(crate) fn invalidate(&self, table: &ObjectRow, level: u8, index: usize) {
+        if self.has(Fault::SkipFlush) {
+            return;
+        }
         let below = (index as u64) << (3 + 9 * u64::from(level));
         self.each_view(table, level, below, &mut |address| {
             self.flush.note(address, level > 1);

@@ -24,6 +24,8 @@ pub mod genesis;
 pub mod machine;
 pub mod msix;
 pub mod object;
+#[cfg(feature = "planted-faults")]
+pub mod planted;
 pub mod process;
 pub mod schedule;
 
@@ -38,6 +40,8 @@ mod invoke;
 mod ipc;
 mod notify;
 mod page;
+#[cfg(not(feature = "planted-faults"))]
+mod planted;
 mod range;
 mod report;
 mod rescind;
@@ -75,6 +79,8 @@ pub struct Kernel<'a, M> {
     log_level: Cell<u64>,
     idle_ticks: Cell<u64>,
     booted: u64,
+    #[cfg(feature = "planted-faults")]
+    planted: Cell<Option<planted::Fault>>,
 }
 
 impl<'a, M: Machine> Kernel<'a, M> {
@@ -113,6 +119,8 @@ impl<'a, M: Machine> Kernel<'a, M> {
             log_level: Cell::new(3),
             idle_ticks: Cell::new(0),
             booted,
+            #[cfg(feature = "planted-faults")]
+            planted: Cell::new(None),
         }
     }
 

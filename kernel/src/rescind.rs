@@ -15,6 +15,7 @@ use crate::cap::CapTable;
 use crate::frame::{Frame, Pin};
 use crate::machine::Machine;
 use crate::object::{ObjectRow, Oid, Parent, State};
+use crate::planted::Fault;
 use crate::process::Process;
 
 /// Units of work in one invocation. A unit is about 20 instructions; zeroing a frame counts as
@@ -43,7 +44,9 @@ impl<M: Machine> Kernel<'_, M> {
         match row.state.get() {
             State::Free | State::Limbo => return Rescinded::NotSold,
             State::Live => {
-                row.version.set(row.version.get().wrapping_add(1));
+                if !self.has(Fault::KeepVersion) {
+                    row.version.set(row.version.get().wrapping_add(1));
+                }
                 row.state.set(State::Dying);
                 row.progress.set(0);
                 self.cut_off(oid, row);
@@ -63,7 +66,9 @@ impl<M: Machine> Kernel<'_, M> {
     fn cut_off(&self, oid: Oid, row: &ObjectRow) {
         match row.kind.get() {
             Kind::Page => {
-                if let Some((home, table)) = self.home(row) {
+                if let Some((home, table)) = self.home(row)
+                    && !self.has(Fault::KeepHome)
+                {
                     self.clear_entry(home.holder, table, home.index as usize);
                 }
                 row.parents[0].set(Parent::NONE);
@@ -166,7 +171,10 @@ impl<M: Machine> Kernel<'_, M> {
             Kind::Aperture => self.aperture_holds(row),
             _ => self.frame_row(frame).pinned() != 0,
         };
-        if held {
+        if held && self.has(Fault::ZeroPinned) {
+            self.machine.zero(frame);
+        }
+        if held && !self.has(Fault::FreePinned) {
             row.state.set(State::Limbo);
             if row.kind.get() == Kind::Aperture {
                 row.next.set(self.dead_apertures.replace(oid));
@@ -201,7 +209,9 @@ impl<M: Machine> Kernel<'_, M> {
     /// The frame is zeroed before anybody may buy it.
     pub(crate) fn end_limbo(&self, oid: Oid) {
         let Some(row) = self.row(oid) else { return };
-        self.machine.zero(row.frame.get());
+        if !self.has(Fault::KeepContents) {
+            self.machine.zero(row.frame.get());
+        }
         row.clear();
         row.next.set(self.reapable.replace(oid));
         self.notify(self.range_notify.get());

@@ -28,14 +28,30 @@ const MIRI: &[(&str, &[&str])] = &[
 /// The package of the QEMU cases.
 const SYSTEM: &str = "system";
 
-/// Unit, property, integration and documentation tests of everything but the QEMU cases.
+/// Unit, property, integration and documentation tests of everything but the QEMU cases; and that the
+/// simulator finds planted faults.
 ///
 /// # Errors
 /// cargo can't be run at all.
 pub fn host(checkout: &Checkout, options: &TestOptions) -> Result<Tally> {
     let mut command = checkout.cargo();
     command.args(["test", "--workspace", "--no-fail-fast", "--exclude", SYSTEM]);
-    libtest(checkout, "host tests", command, options, minutes(20))
+    let mut tally = libtest(checkout, "host tests", command, options, minutes(20))?;
+    // That the simulator finds faults which are planted. For itself: in a build of the whole workspace
+    // everybody's kernel would have them.
+    let mut command = checkout.cargo();
+    command.args([
+        "test",
+        "-p",
+        "sim",
+        "--features",
+        "planted",
+        "--test",
+        "planted",
+    ]);
+    let planted = libtest(checkout, "planted faults", command, options, minutes(10))?;
+    tally.add(planted);
+    Ok(tally)
 }
 
 /// Memory ordering, under every interleaving.

@@ -5,6 +5,7 @@
 //! SIM_SEED=17 cargo test -p sim --test simulation storage                one run of them again
 //! cargo run -p sim --release -- --count 1000 --steps 1000000             long campaigns
 //! cargo run -p sim --release -- --scenario ethernet --seed 17 --trace    one, with all that happens
+//! cargo test -p sim --features planted --test planted                    that the checks bite
 //! ```
 //!
 //! A run is decided by its scenario, its seed, its number of steps and how often it is audited, and by
@@ -32,6 +33,7 @@
 //! - [`card`], [`network`], [`guard`]: a network card, what travels, and who may touch it;
 //! - [`scenario`]: what is played;
 //! - [`trace`], [`failure`]: what happened, and what was found;
+//! - [`plant`]: faults that are planted, to see that they are found;
 //! - [`random`]: where all decisions come from.
 
 pub mod actor;
@@ -51,6 +53,7 @@ pub mod mmu;
 pub mod network;
 pub mod parties;
 pub mod pci;
+pub mod plant;
 pub mod processor;
 pub mod program;
 pub mod random;

@@ -10,6 +10,7 @@ use kernel::machine::{Machine, Source, Trigger, Width};
 use crate::memory::{FIRST_FRAME, Memory};
 use crate::mmu::Mmu;
 use crate::pci::{FUNCTIONS, Pci};
+use crate::plant::Plant;
 use crate::random::Dice;
 
 /// Ticks of the clock in a second.
@@ -38,22 +39,6 @@ pub struct Line {
     pub masked: bool,
     /// Whether it came while it was masked.
     pub pending: bool,
-}
-
-/// A fault of the machine's, planted to see that it is found: to the checks it looks as if the kernel
-/// had forgotten to ask.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Plant {
-    /// Single translations are not forgotten.
-    KeepPages,
-    /// No translations are ever forgotten but those of another address space.
-    KeepAll,
-    /// Frames are not zeroed.
-    DontZero,
-    /// Bus mastering can't be switched off.
-    KeepMaster,
-    /// The device goes on writing where it was told to stop.
-    WriteOn,
 }
 
 /// What the kernel asked for as the last thing.

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Parser;
+use sim::plant::Plant;
 use sim::scenario::Scenario;
 use sim::world::Settings;
 
@@ -28,6 +29,9 @@ struct Options {
     /// Audit the whole kernel once in so many steps.
     #[arg(long)]
     audit_every: Option<u32>,
+    /// Plant a fault, which should be found. Those of the kernel's need the feature `planted`.
+    #[arg(long)]
+    planted: Option<String>,
     /// Print everything that happens.
     #[arg(long)]
     trace: bool,
@@ -50,9 +54,21 @@ fn main() -> ExitCode {
         );
         return ExitCode::from(2);
     }
+    let plant = match options
+        .planted
+        .as_deref()
+        .map(|name| (name, Plant::named(name)))
+    {
+        Some((name, None)) => {
+            let names: Vec<&str> = Plant::all().into_iter().map(Plant::name).collect();
+            eprintln!("no fault '{name}': there are {}", names.join(", "));
+            return ExitCode::from(2);
+        }
+        planted => planted.and_then(|planted| planted.1),
+    };
     let mut failures = 0;
     for scenario in scenarios {
-        failures += campaign(scenario, &options);
+        failures += campaign(scenario, plant, &options);
         if failures != 0 && !options.keep_going {
             break;
         }
@@ -64,7 +80,7 @@ fn main() -> ExitCode {
 }
 
 /// Plays one scenario with all seeds; answers how many runs failed.
-fn campaign(scenario: Scenario, options: &Options) -> u64 {
+fn campaign(scenario: Scenario, plant: Option<Plant>, options: &Options) -> u64 {
     let begun = Instant::now();
     let (mut runs, mut steps, mut failures, mut over) = (0, 0, 0, 0);
     let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
@@ -72,6 +88,7 @@ fn campaign(scenario: Scenario, options: &Options) -> u64 {
         let mut settings = Settings {
             steps: options.steps,
             live: options.trace,
+            plant,
             ..Settings::from_seed(seed)
         };
         if let Some(every) = options.audit_every {

@@ -24,7 +24,7 @@ use crate::context::Context;
 use crate::failure::Failure;
 use crate::fiber::Fiber;
 use crate::image;
-use crate::machine::Plant;
+use crate::plant::Plant;
 use crate::processor::Processor;
 use crate::random::Dice;
 use crate::trace::{Event, Trace};
@@ -135,6 +135,10 @@ impl World {
         let processor = Processor::boot(settings.objects, &dice)
             .unwrap_or_else(|error| panic!("the machine can't boot: {error}"));
         processor.machine().plant(settings.plant);
+        #[cfg(feature = "planted")]
+        if let Some(Plant::Kernel(fault)) = settings.plant {
+            processor.kernel().plant(Some(fault));
+        }
         Rc::new(World {
             processor,
             dice,

@@ -3,7 +3,7 @@
 //! One run again: `SIM_SEED=17 cargo test -p sim --test simulation storage`, or, with everything that
 //! happens, the command that a failure prints. `SIM_COUNT` and `SIM_STEPS` make campaigns longer.
 
-use sim::machine::Plant;
+use sim::plant::Plant;
 use sim::scenario::{Report, Scenario};
 use sim::world::{Counts, Settings};
 

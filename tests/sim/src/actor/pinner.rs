@@ -22,9 +22,10 @@ use sys::{Cap, Error, Event, Mem, Message, Request, Sys};
 
 use crate::actor::SLEEP;
 use crate::context::Context;
-use crate::machine::Plant;
 use crate::pci::FUNCTIONS;
+use crate::plant::Plant;
 use crate::program::Program;
+use crate::region::Region;
 use crate::world::Code;
 
 pub use scribbler::Scribbler;
@@ -69,10 +70,14 @@ struct Pinner {
     bound: Vec<Bound>,
     /// Slots in use: which aperture, which slot.
     used: Vec<(usize, u16)>,
+    /// Of these, slots whose owner is gone, as it was told.
+    told: Vec<(usize, u16)>,
     offered: CapAddr,
     caller: CapAddr,
     /// The first of the segments that it keeps; behind the last one lies its own.
     kept: CapAddr,
+    /// Where it sees its own.
+    views: Vec<Region>,
 }
 
 impl Pinner {
@@ -104,6 +109,11 @@ impl Pinner {
         let pool: Cap<Table> = Cap::at(buy(Kind::Table1, kept + KEPT)?);
         let rights = Rights::READ | Rights::WRITE;
         BANK.buy_places(context, Kind::Page, POOL, pool, 0, rights)?;
+        let mut views = vec![program.map(pool, rights)?];
+        if context.world().dice.one_in(2) {
+            views.push(program.map(pool, rights)?);
+        }
+        let views = views.iter().map(|place| program.own(place)).collect();
         let (offered, caller) = (program.take_slot()?, program.take_slot()?);
         Ok(Pinner {
             context: context.clone(),
@@ -111,9 +121,11 @@ impl Pinner {
             device: device.clone(),
             bound,
             used: Vec::new(),
+            told: Vec::new(),
             offered,
             caller,
             kept,
+            views,
         })
     }
 
@@ -125,7 +137,7 @@ impl Pinner {
             match self.context.wait(receive) {
                 Event::Request(request) => self.answer(&request),
                 Event::Notified { group: 0, bits } => {
-                    if bits >> LIMBO & 1 != 0 {
+                    if bits >> LIMBO & 1 != 0 || self.context.world().dice.one_in(50) {
                         self.learn_of_limbo();
                     }
                     self.use_pins();
@@ -218,6 +230,7 @@ impl Pinner {
     fn use_pins(&mut self) {
         let world = self.context.world().clone();
         if world.dice.one_in(2) {
+            self.look_at_own();
             self.exchange_something();
         }
         if self.used.is_empty() {
@@ -236,6 +249,7 @@ impl Pinner {
     fn unpin_one(&mut self) {
         let n = self.context.world().dice.below(self.used.len() as u64) as usize;
         let (aperture, slot) = self.used.swap_remove(n);
+        self.told.retain(|told| *told != (aperture, slot));
         // The device is done first, then the frame is let go.
         if !self.context.world().processor.machine().has(Plant::WriteOn) {
             self.device.remove(aperture, slot);
@@ -249,23 +263,32 @@ impl Pinner {
         });
     }
 
+    /// It is told of each slot whose owner is gone, once.
     fn learn_of_limbo(&mut self) {
         for (aperture, Bound { window, .. }) in self.bound.iter().enumerate() {
+            let Ok((_, gone, _)) = window.aperture().info(&self.context) else {
+                return;
+            };
             loop {
                 let Ok(slots) = window.limbo(&self.program) else {
                     return;
                 };
                 let count = slots.len();
-                for slot in slots {
+                for slot in slots.map(|slot| (aperture, slot)) {
                     self.context.world().count("pinned frames whose owner went");
-                    let known = self.used.contains(&(aperture, slot));
+                    let known = self.used.contains(&slot) && !self.told.contains(&slot);
                     self.context
-                        .claim(known, || format!("slot {slot} is not in use, and orphaned"));
+                        .claim(known, || format!("{slot:?} is not in use, or told twice"));
+                    self.told.push(slot);
                 }
                 if count < Limbo::FULL {
                     break;
                 }
             }
+            let told = self.told.iter().filter(|told| told.0 == aperture).count();
+            self.context.claim(told as u64 >= gone, || {
+                format!("{gone} slots of aperture {aperture} without an owner, and {told} told")
+            });
         }
     }
 }

@@ -61,6 +61,18 @@ impl Pinner {
         known.unwrap_or_else(any)
     }
 
+    /// Reads or writes a page of its own: so the CPU remembers where it was.
+    pub(super) fn look_at_own(&self) {
+        let dice = &self.context.world().dice;
+        let offset = 4096 * dice.below(POOL) + 8 * dice.below(512);
+        let view = dice.pick(&self.views);
+        if dice.one_in(2) {
+            let _ = view.load_u64(offset as usize);
+        } else {
+            let _ = view.store_u64(offset as usize, dice.word());
+        }
+    }
+
     pub(super) fn exchange_something(&self) {
         let dice = &self.context.world().dice;
         if dice.one_in(3) {
