@@ -1,5 +1,7 @@
 //! The stack's view of its ethernet port.
 
+use crate::packet::ETHERNET;
+
 /// Frames of room that are kept for answers to what comes in: with no more than these the stack
 /// neither takes frames nor lets connections send, and waits. A link should hold several times as many.
 pub const RESERVE: usize = 4;
@@ -18,8 +20,14 @@ pub enum Need {
 /// In the process it is a session with the driver; in tests a wire in memory. Frames are whole
 /// ethernet frames without check sequence, contiguous.
 pub trait Link {
-    /// Largest IP packet that it carries, in bytes (frames are 14 longer). At least 1280.
+    /// Largest IP packet that can be sent, in bytes (frames are 14 longer). At least 68; below 1280
+    /// no IPv6 is spoken.
     fn mtu(&self) -> usize;
+
+    /// Longest frame that comes.
+    fn frame_limit(&self) -> usize {
+        ETHERNET + self.mtu()
+    }
 
     /// Copies the next received frame into a buffer, as much of it as fits, and is done with it.
     /// Returns its length. The memory that it lay in is another party's and may vanish: nothing is
@@ -30,8 +38,8 @@ pub trait Link {
     fn room(&mut self) -> usize;
 
     /// The buffer of the next frame to send: `length` bytes, contents undefined at first. Asked for
-    /// again before [`Link::send`], it is the same buffer with what was written into it. `None` where there is no room, or the link
-    /// doesn't carry frames of that length.
+    /// again before [`Link::send`], it is the same buffer with what was written into it. `None` where
+    /// there is no room, or frames of that length can't be sent.
     fn buffer(&mut self, length: usize) -> Option<&mut [u8]>;
 
     /// Sends the first `length` bytes of the buffer that [`Link::buffer`] gave out.

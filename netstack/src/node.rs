@@ -23,6 +23,11 @@ use crate::slaac::Discovery;
 
 /// Hop limit of what we send to beyond the link.
 pub const HOP_LIMIT: u8 = 64;
+/// Least MTU of a link for IPv4 (RFC 791), and so at all.
+const LEAST_MTU: usize = 68;
+/// Least MTU of a link for IPv6 (RFC 8200 section 5).
+pub const LEAST_IPV6_MTU: usize = 1280;
+
 /// The host's state that all protocols share.
 pub struct Node<L> {
     /// The port.
@@ -68,7 +73,7 @@ enum Path {
 impl<L: Link> Node<L> {
     /// A host without addresses.
     pub fn new(link: L, mac: Mac, mut random: Box<dyn FnMut() -> u64>, now: Instant) -> Node<L> {
-        let mtu = link.mtu().clamp(1280, 65_535);
+        let mtu = link.mtu().clamp(LEAST_MTU, 65_535);
         Node {
             mac,
             now,

@@ -10,9 +10,6 @@ use crate::report::Report;
 use crate::udp::port;
 use http::Http;
 
-/// Bytes that a segment carries over IPv4 on ethernet.
-const SEGMENT: usize = 1460;
-
 /// A TCP socket that owns its buffers.
 pub type Socket = tcp::Socket<'static>;
 
@@ -79,8 +76,7 @@ impl Kind {
     /// flows, small where only a little does.
     pub fn buffers(self, limits: &Limits) -> (usize, usize) {
         let receive = limits.receive_buffer as usize;
-        // smoltcp sends no segment across the end of its buffer: whole ones end there.
-        let send = (limits.send_buffer as usize).next_multiple_of(SEGMENT);
+        let send = limits.send_buffer as usize;
         const REQUESTS: usize = 16 * 1024;
         const LITTLE: usize = Limits::MIN_BUFFER as usize;
         match self {

@@ -34,9 +34,10 @@ pub struct SessionLink<'a, P: Program> {
     session: Option<Session<P>>,
     /// Why the last session ended, until somebody asks.
     lost: Option<Lost>,
-    /// The frame that is being written.
+    /// The frame that is being written: as long as the longest that can be sent.
     frame: Vec<u8>,
-    mtu: usize,
+    /// Longest frame that comes.
+    frame_limit: usize,
     mac: Mac,
 }
 
@@ -71,18 +72,15 @@ impl<'a, P: Program> SessionLink<'a, P> {
             receive_pages,
         } = *terms;
         match Session::attach(program, port, bank, &segment, receive_pages, notify) {
-            Ok(session) => {
-                let limit = session.frame_limit() as usize;
-                Ok(SessionLink {
-                    program,
-                    segment,
-                    mtu: limit.saturating_sub(ETHERNET),
-                    mac: session.mac().bytes(),
-                    frame: alloc::vec![0; limit],
-                    session: Some(session),
-                    lost: None,
-                })
-            }
+            Ok(session) => Ok(SessionLink {
+                program,
+                segment,
+                mac: session.mac().bytes(),
+                frame: alloc::vec![0; session.send_limit() as usize],
+                frame_limit: session.frame_limit() as usize,
+                session: Some(session),
+                lost: None,
+            }),
             Err(error) => {
                 segment.release(program);
                 Err(error)
@@ -104,7 +102,7 @@ impl<'a, P: Program> SessionLink<'a, P> {
         } = *terms;
         let segment = &self.segment;
         let session = Session::attach(self.program, port, bank, segment, receive_pages, notify)?;
-        if session.mac().bytes() != self.mac || session.frame_limit() as usize != self.frame.len() {
+        if session.mac().bytes() != self.mac || session.frame_limit() as usize != self.frame_limit {
             // A port is the same one for life; a stack can't be told otherwise in its midst.
             session.detach(self.program);
             return Err(plain(Error::new(sys::abi::error::EINVAL)));
@@ -164,7 +162,11 @@ fn plain(status: Error) -> AttachError {
 
 impl<P: Program> Link for SessionLink<'_, P> {
     fn mtu(&self) -> usize {
-        self.mtu
+        self.frame.len().saturating_sub(ETHERNET)
+    }
+
+    fn frame_limit(&self) -> usize {
+        self.frame_limit
     }
 
     #[inline]
@@ -175,13 +177,7 @@ impl<P: Program> Link for SessionLink<'_, P> {
             };
             let length = frame.len();
             if let Some(into) = into.get_mut(..length) {
-                let memory = session.receive_memory();
-                memory
-                    .read(frame.offset(), into)
-                    .map_err(|fault| match fault {
-                        sys::Fault::Revoked => Lost::Revoked,
-                        sys::Fault::OutOfRange => Lost::Broken,
-                    })?;
+                frame.read(session.receive_memory(), into)?;
             }
             session.give_back(frame);
             Ok(Some(length))

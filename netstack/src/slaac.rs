@@ -7,7 +7,7 @@
 
 use core::net::{IpAddr, Ipv6Addr};
 
-use log::{debug, info};
+use log::{debug, info, warn};
 use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::NdiscOptionType;
 
@@ -20,7 +20,7 @@ use crate::counters::Drop;
 use crate::header::{Check, Header};
 use crate::link::Link;
 use crate::ndp::{HOP_LIMIT, Options, station};
-use crate::node::Node;
+use crate::node::{LEAST_IPV6_MTU, Node};
 use crate::packet::{Packet, field, protocol};
 
 /// ICMPv6 type of a router solicitation.
@@ -55,6 +55,13 @@ impl<L: Link> Node<L> {
     /// Starts IPv6 as it is configured.
     pub fn start_ipv6(&mut self, mode: config::Ipv6) {
         if mode == config::Ipv6::Off {
+            return;
+        }
+        if self.mtu < LEAST_IPV6_MTU {
+            warn!(
+                "no IPv6: the link carries packets of {} bytes only",
+                self.mtu
+            );
             return;
         }
         self.ipv6_spoken = true;
@@ -248,7 +255,7 @@ impl<L: Link> Node<L> {
             match option? {
                 (NdiscOptionType::Mtu, bytes) if bytes.len() == 8 => {
                     let mtu = u32::from_be_bytes(field(bytes, 4)) as usize;
-                    if (1280..=self.link.mtu()).contains(&mtu) && mtu != self.mtu {
+                    if (LEAST_IPV6_MTU..=self.link.mtu()).contains(&mtu) && mtu != self.mtu {
                         info!("router {router} says that the link carries {mtu} bytes");
                         self.mtu = mtu;
                         self.addresses.changed();

@@ -88,7 +88,7 @@ impl<L: Link, F: Facts> Stack<L, F> {
         };
         node.start_ipv6(config.ipv6);
         let tcp = Tcp::new(&config, &mut node);
-        let buffer = alloc::vec![0; ETHERNET + node.link.mtu()];
+        let buffer = alloc::vec![0; node.link.frame_limit()];
         Ok(Stack {
             config,
             facts,

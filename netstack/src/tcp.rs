@@ -46,6 +46,9 @@ const QUANTUM: usize = 32;
 /// Bytes that go from a receive buffer to a send buffer at once.
 const SCRATCH: usize = 8 * 1024;
 
+/// Bytes of a packet that are not data, over IPv4 and without options.
+const HEADERS: usize = 40;
+
 const FIN: u8 = 1;
 const SYN: u8 = 2;
 const RST: u8 = 4;
@@ -101,6 +104,10 @@ impl Tcp {
         let most = Kind::ALL.map(|kind| kind.connections(config));
         let all = most.iter().sum();
         let seed = Seed::from(node.random());
+        let mut limits = config.limits;
+        // smoltcp sends no segment across the end of its buffer: whole ones end there.
+        let segment = (node.mtu - HEADERS) as u32;
+        limits.send_buffer = limits.send_buffer.next_multiple_of(segment);
         Tcp {
             interface: interface(node),
             generation: node.addresses.generation,
@@ -112,7 +119,7 @@ impl Tcp {
             hollow: Vec::with_capacity(usize::from(all)),
             live: [0; 4],
             most,
-            limits: config.limits,
+            limits,
             memory: 0,
             scratch: alloc::vec![0; SCRATCH],
             search: node.now,

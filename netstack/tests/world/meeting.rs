@@ -50,6 +50,7 @@ impl Faults {
 pub struct PeerEnd {
     received: VecDeque<Vec<u8>>,
     sent: Vec<Vec<u8>>,
+    mtu: usize,
 }
 
 pub struct Take(Vec<u8>);
@@ -86,7 +87,7 @@ impl Device for PeerEnd {
     fn capabilities(&self) -> DeviceCapabilities {
         let mut capabilities = DeviceCapabilities::default();
         capabilities.medium = Medium::Ethernet;
-        capabilities.max_transmission_unit = 1514;
+        capabilities.max_transmission_unit = 14 + self.mtu;
         capabilities
     }
 }
@@ -102,6 +103,8 @@ pub struct Meeting {
     next_port: u16,
     /// Time that a frame takes.
     pub latency: Duration,
+    /// The longest frame that the stack sent, and that it was sent.
+    pub longest: (usize, usize),
 }
 
 impl Meeting {
@@ -110,10 +113,21 @@ impl Meeting {
     }
 
     pub fn faulty(config: Config, faults: Faults, seed: u64) -> Meeting {
-        let mut world = World::seeded(config, seed);
+        Meeting::on(World::seeded(config, seed), faults, seed)
+    }
+
+    /// Both on a wire that carries packets of up to so many bytes.
+    pub fn carrying(mtu: usize, config: Config) -> Meeting {
+        Meeting::on(World::carrying(mtu, config, 1), Faults::default(), 1)
+    }
+
+    fn on(mut world: World, faults: Faults, seed: u64) -> Meeting {
         world.wait(Duration::from_secs(3));
         world.take();
-        let mut end = PeerEnd::default();
+        let mut end = PeerEnd {
+            mtu: world.wire.borrow().mtu,
+            ..PeerEnd::default()
+        };
         let mac = HardwareAddress::Ethernet(EthernetAddress(PEER_MAC));
         let mut peer = PeerConfig::new(mac);
         peer.random_seed = seed;
@@ -135,6 +149,7 @@ impl Meeting {
             numbers: Numbers::new(seed ^ 0x5555),
             next_port: 20_000,
             latency: Duration::from_micros(200),
+            longest: (0, 0),
         }
     }
 
@@ -147,12 +162,16 @@ impl Meeting {
         let due = self.world.poll();
         let from_stack = self.world.take();
         let moved_out = !from_stack.is_empty();
+        let longest = from_stack.iter().map(Vec::len).max().unwrap_or(0);
+        self.longest.0 = self.longest.0.max(longest);
         self.faults
             .apply(&mut self.numbers, from_stack, &mut self.end.received);
         let now = self.world.now;
         self.interface.poll(now, &mut self.end, &mut self.sockets);
         let from_peer = std::mem::take(&mut self.end.sent);
         let moved = moved_out || !from_peer.is_empty();
+        let longest = from_peer.iter().map(Vec::len).max().unwrap_or(0);
+        self.longest.1 = self.longest.1.max(longest);
         {
             let mut wire = self.world.wire.borrow_mut();
             self.faults

@@ -167,9 +167,14 @@ impl World {
     }
 
     pub fn seeded(config: Config, seed: u64) -> World {
+        World::carrying(1500, config, seed)
+    }
+
+    /// A stack on a wire that carries packets of up to so many bytes.
+    pub fn carrying(mtu: usize, config: Config, seed: u64) -> World {
         let wire = Rc::new(RefCell::new(Wire {
             room: 64,
-            mtu: 1500,
+            mtu,
             ..Wire::default()
         }));
         let end = End {
