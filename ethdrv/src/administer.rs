@@ -179,6 +179,7 @@ fn six(values: &[u64], first: u64) -> [u64; 6] {
 
 fn inspect<P: Program>(port: &Port<P>) -> Served {
     let state = port.describe() as u64;
+    let refusal = port.refusal.map_or(0, |refusal| refusal as u64);
     let answer = match &port.state {
         State::Open(session) => {
             let message = Message::new(&[
@@ -194,8 +195,10 @@ fn inspect<P: Program>(port: &Port<P>) -> Served {
                 None => message,
             }
         }
-        State::Closing(closing) => Message::new(&[state, 0, 0, 0, 0, closing.in_flight() as u64]),
-        State::Idle | State::Attaching(_) => Message::new(&[state]),
+        State::Closing(closing) => {
+            Message::new(&[state, refusal, 0, 0, 0, closing.in_flight() as u64])
+        }
+        State::Idle | State::Attaching(_) => Message::new(&[state, refusal]),
     };
     Ok(Outcome::Answer(answer))
 }

@@ -139,6 +139,7 @@ impl<P: Program, T: Transport> Driver<P, T> {
             return;
         };
         log::info!("port {}: not attached: {refusal}", port.settings.mac);
+        port.refusal = Some(refusal);
         let slots = attaching.slots();
         let closing = Closing::refused(attaching.assets, slots, attaching.resume, refusal);
         port.state = State::Closing(closing);
@@ -196,6 +197,7 @@ impl<P: Program, T: Transport> Driver<P, T> {
             Ok(session) => {
                 let pages = session.pages.total() as u64;
                 port.state = State::Open(session);
+                port.refusal = None;
                 port.counters.count(Counter::Sessions);
                 let mac = port.settings.mac;
                 log::debug!("port {mac}: session {serial} with {pages} receive pages");

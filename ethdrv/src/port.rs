@@ -4,6 +4,7 @@ use abi::cap::CapAddr;
 use dev::Program;
 use dev::admin::PortState;
 use dev::badge::Badge;
+use dev::refusal::Refusal;
 use dev::settings::PortSettings;
 use dev::statistics::Counters;
 use dev::window::Window;
@@ -61,6 +62,8 @@ pub struct Port<P: Program> {
     pub window: Window<P>,
     /// The window's own capability.
     pub window_cap: CapAddr,
+    /// Why attaching failed last, unless it has worked since.
+    pub refusal: Option<Refusal>,
     /// What is there.
     pub state: State<P>,
 }
@@ -82,6 +85,7 @@ impl<P: Program> Port<P> {
             settings,
             window,
             window_cap,
+            refusal: None,
             state: State::Idle,
         }
     }

@@ -96,6 +96,8 @@ pub struct World {
     pub driver_dies: Cell<bool>,
     /// Whether the driver hangs when it is asked the next time: the watchdog ends it then.
     pub driver_hangs: Cell<bool>,
+    /// Whether stacks attach as soon as they have a port.
+    pub stacks_attach: Cell<bool>,
     /// Objects in dead apertures' pins.
     pub dead_pins: Cell<u64>,
     /// What happened to device and driver, in order.

@@ -7,6 +7,7 @@
 //! [watchdog](crate::watch), whereupon the call fails.
 
 mod arrival;
+mod attachment;
 mod device;
 mod leaving;
 mod watching;
@@ -81,6 +82,8 @@ pub enum Due {
     AskReset,
     /// To ask whether a user's port is gone.
     AskPort(usize),
+    /// A spawned user's stack should have attached.
+    Attach(usize),
 }
 
 /// init.
@@ -283,6 +286,7 @@ impl<'a, H: Host> Init<'a, H> {
             Due::RestartDriver => self.start_driver(),
             Due::AskReset => self.ask_reset(),
             Due::AskPort(user) => self.ask_port(user),
+            Due::Attach(user) => self.attach_is_late(user),
         }
     }
 

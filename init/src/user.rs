@@ -39,6 +39,17 @@ pub enum Phase {
     Failed(String),
 }
 
+/// How far a stack has come with its port since it was started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attached {
+    /// It has not attached yet.
+    NotYet,
+    /// The same, and somebody at the console waits to hear of it.
+    Awaited,
+    /// It has attached, and attaches again by itself whenever it loses its session.
+    Done,
+}
+
 /// What follows when a user's bank is gone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Next {
@@ -49,6 +60,8 @@ pub enum Next {
     },
     /// It is forgotten, port and all.
     Forget,
+    /// It is forgotten, and then this is said: it could not be spawned.
+    Tell(String),
     /// It stays, without port, as failed for this reason.
     Fail(String),
 }
@@ -157,6 +170,8 @@ pub struct Member {
     pub has_bank: bool,
     /// Its port, if it has one.
     pub port: Option<PortHeld>,
+    /// How far its stack has come with its port.
+    pub attached: Attached,
     /// When it is started again after its stack died.
     pub back_off: BackOff,
     /// Whether it was spawned at the console.
@@ -175,6 +190,7 @@ impl Member {
             slots,
             has_bank: false,
             port: None,
+            attached: Attached::NotYet,
             back_off: BackOff::default(),
             spawned,
             revocation: Revocation::default(),

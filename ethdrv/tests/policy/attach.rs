@@ -134,9 +134,9 @@ fn each_bad_offer_is_refused_for_its_own_reason_and_costs_nothing() {
         bank: alice.bank,
         rights: 0xff,
     });
-    let no_limit_right = full(What::Bank {
+    let no_buy_right = full(What::Bank {
         bank: alice.bank,
-        rights: sys::bank::BankRights::BUY.bits(),
+        rights: sys::bank::BankRights::LIMIT.bits(),
     });
     let of_bank = |bank| full(What::Bank { bank, rights: 0xff });
     let imposter = full(What::Start {
@@ -169,8 +169,8 @@ fn each_bad_offer_is_refused_for_its_own_reason_and_costs_nothing() {
             Refusal::NotABank,
         ),
         (
-            "bank without limit right",
-            [no_limit_right, own_segment, notify],
+            "bank without buy right",
+            [no_buy_right, own_segment, notify],
             [8, 16],
             Refusal::NotABank,
         ),
@@ -251,10 +251,15 @@ fn each_bad_offer_is_refused_for_its_own_reason_and_costs_nothing() {
         assert_eq!(kernel.banks[1].bought, driver_bank, "{name}");
         assert_eq!(kernel.slots_taken(DRIVER), slots, "{name}");
         drop(kernel);
-        assert_eq!(world.state(port).state, PortState::Idle, "{name}");
+        let now = world.state(port);
+        assert_eq!(now.state, PortState::Idle, "{name}");
+        if name == "poor bank" {
+            assert_eq!(now.refusal, Some(Refusal::BankTooSmall));
+        }
     }
     world.advance(1_000_000_000);
     alice.attach().unwrap();
+    assert_eq!(world.state(port).refusal, None);
 }
 
 #[test]

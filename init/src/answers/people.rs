@@ -10,7 +10,7 @@ use crate::host::Host;
 use crate::init::Init;
 use crate::manifest::{Ipv4Setting, Ipv6Setting, Service};
 use crate::supervise::backoff::SECOND;
-use crate::user::{Member, Next, Phase};
+use crate::user::{Attached, Member, Next, Phase};
 
 const USERS: &[(&str, Align)] = &[
     ("user", Align::Left),
@@ -119,6 +119,7 @@ fn guest_ports(service: Service) -> &'static [(bool, u16)] {
 fn state_words(member: &Member, now: u64) -> String {
     match &member.phase {
         Phase::Starting => "waits for its turn".into(),
+        Phase::Running { .. } if member.attached != Attached::Done => "attaches to its port".into(),
         Phase::Running { since } => format!("up for {}", duration(now.saturating_sub(*since))),
         Phase::Emptying(Next::Restart { .. }) => "died; its bank is being emptied".into(),
         Phase::Emptying(_) => "its bank is being destroyed".into(),

@@ -1,10 +1,13 @@
 //! The driver's administration, as far as init sees it.
 
+use abi::cap::Kind;
 use abi::error::{EEXIST, ENOENT, EPIPE, Status, status};
 use abi::method::process::state;
 use alloc::vec::Vec;
 use dev::Mac;
-use dev::admin::method;
+use dev::admin::{PortState, method};
+use dev::badge::Badge;
+use dev::refusal::Refusal;
 use dev::settings::{PortSettings, address_from_words};
 use sys::Message;
 use sys::bank::BankRights;
@@ -19,8 +22,12 @@ pub struct FakePort {
     pub addresses: Vec<core::net::IpAddr>,
     /// Its removal began; so often it is still there.
     pub removing: Option<u32>,
+    /// Whether somebody is attached.
+    pub open: bool,
     /// The bank of its session.
     pub session: Option<u64>,
+    /// Why attaching failed last.
+    pub refusal: Option<Refusal>,
 }
 
 impl World {
@@ -68,7 +75,9 @@ impl World {
                     settings,
                     addresses: Vec::new(),
                     removing: None,
+                    open: false,
                     session: None,
+                    refusal: None,
                 };
                 ports.insert(number, port);
                 self.put(
@@ -106,7 +115,11 @@ impl World {
                 {
                     self.put(message.receive[0], Thing::Bank { id, rights: 0xff });
                 }
-                Ok([2, 1, 64, 64, 60, 0])
+                let refusal = port.refusal.map_or(0, |refusal| refusal as u64);
+                Ok(match port.open {
+                    true => [PortState::Open as u64, 1, 64, 64, 60, 0],
+                    false => [PortState::Idle as u64, refusal, 0, 0, 0, 0],
+                })
             }
             method::SET_NOTIFY => {
                 self.session_bit.set(self.bit(message.caps[0]));
@@ -144,6 +157,29 @@ impl World {
         self.bits.borrow_mut().insert(bit);
     }
 
+    /// Has the stack that a root table belongs to attach, if it runs and has a port.
+    pub fn attach_stack(&self, root: u64) {
+        if !self.stacks_attach.get() {
+            return;
+        }
+        let objects = self.objects.borrow();
+        let runs = objects.values().any(|object| {
+            object.kind == Kind::Process
+                && object.process.root == root
+                && object.process.state != state::STOPPED
+        });
+        let badge = match objects[&root].slots.get(&crate::stack::PORT_SLOT) {
+            Some(Thing::Start { badge, .. }) if runs => *badge,
+            _ => return,
+        };
+        if let Some(Badge::Port(number, _)) = Badge::from_word(badge)
+            && let Some(port) = self.ports.borrow_mut().get_mut(&u64::from(number))
+        {
+            port.open = true;
+            self.bits.borrow_mut().extend(self.session_bit.get());
+        }
+    }
+
     /// Has a user's stack attach: its session's bank, of `pages` objects, comes under its own.
     pub fn attach(&self, bank: u64, mac: [u8; 6], pages: u64) -> u64 {
         let id = self.fresh();
@@ -160,6 +196,7 @@ impl World {
             .find(|port| port.settings.mac.bytes() == mac)
             .unwrap();
         port.session = Some(id);
+        port.open = true;
         self.bits.borrow_mut().extend(self.session_bit.get());
         id
     }

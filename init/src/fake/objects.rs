@@ -34,7 +34,12 @@ impl World {
                 process.name = name.map(char::from).collect();
                 assert!(!process.name.is_empty());
             }
-            method::process::START => process.state = state::READY,
+            method::process::START => {
+                process.state = state::READY;
+                let root = process.root;
+                drop(objects);
+                self.attach_stack(root);
+            }
             method::process::SET_CEILING => {}
             method::process::STOP => process.state = state::STOPPED,
             method::process::INFO => {
@@ -82,6 +87,7 @@ impl World {
             .unwrap()
             .slots
             .insert(w[1] as u16, thing);
+        self.attach_stack(object);
         Ok([0; 6])
     }
 

@@ -16,7 +16,7 @@ use crate::manifest::{User, UserSpec};
 use crate::pci::card::{self, Means};
 use crate::plan::{plan, program_objects};
 use crate::stack;
-use crate::user::{Member, Next, Phase, UserSlots, bit_of};
+use crate::user::{Attached, Member, Next, Phase, UserSlots, bit_of};
 
 impl<H: Host> Init<'_, H> {
     /// Starts the driver, and queues the manifest's users.
@@ -64,12 +64,13 @@ impl<H: Host> Init<'_, H> {
         })
     }
 
-    /// Brings up a user described at the console.
+    /// Brings up a user described at the console. That its stack is attached, or why not, is
+    /// [said later](Init::is_attached).
     ///
     /// # Errors
     /// What was being done, and why it could not be; then nothing of the user is left.
     pub(crate) fn spawn(&mut self, spec: UserSpec) -> Result<String, Failure> {
-        let what = format!("spawning {}", spec.name());
+        let whole = format!("user {}", spec.name());
         let present: Vec<User> = self
             .members
             .iter()
@@ -77,16 +78,17 @@ impl<H: Host> Init<'_, H> {
             .collect();
         let user = spec
             .into_user(&self.manifest, &present)
-            .map_err(|error| Failure::new(&what, error))?;
+            .map_err(|error| Failure::new(&whole, error))?;
         if let Some(why) = self.no_driver() {
-            return Err(Failure::new(what, why));
+            return Err(Failure::new(whole, why));
         }
         let number = self.add_member(user, true)?;
         if let Err(failure) = self.bring_up(number) {
             self.give_up(number, Next::Forget);
-            return Err(failure.during(what));
+            return Err(failure.during(whole));
         }
-        Ok(self.members.get(number).map(describe).unwrap_or_default())
+        self.await_attachment(number);
+        Ok(String::new())
     }
 
     /// Why no user can be brought up just now.
@@ -116,11 +118,8 @@ impl<H: Host> Init<'_, H> {
             _ => return false,
         }
         match self.bring_up(number) {
-            Ok(()) => {
-                if let Some(member) = self.members.get(number) {
-                    log::info!("{}", describe(member));
-                }
-            }
+            // That it is up is said when it is attached.
+            Ok(()) => {}
             Err(failure) => {
                 let failure = failure.during(self.whole(number));
                 log::error!("{failure}");
@@ -147,9 +146,13 @@ impl<H: Host> Init<'_, H> {
         let next = match member.back_off.deaths() {
             _ if driver_died => Next::Restart { at: now },
             0 => Next::Fail(why),
-            _ => Next::Restart {
-                at: member.back_off.died(now),
-            },
+            _ => {
+                let at = member.back_off.died(now);
+                match member.back_off.is_hopeless() {
+                    true => Next::Fail(why),
+                    false => Next::Restart { at },
+                }
+            }
         };
         self.give_up(number, next);
     }
@@ -182,16 +185,8 @@ impl<H: Host> Init<'_, H> {
         };
         self.launcher.launch(host, &image, &order, slots.held)?;
         member.phase = Phase::Running { since: now };
+        member.attached = Attached::NotYet;
         member.back_off.started(now);
         Ok(())
     }
-}
-
-/// A line about a user who is up.
-fn describe(member: &Member) -> String {
-    let user = &member.user;
-    format!(
-        "{} is up: {}, IPv4 {}, IPv6 {}, bank of {} pages ({} set aside for its port)",
-        user.name, user.mac, user.ipv4, user.ipv6, user.bank, member.plan.reserve
-    )
 }

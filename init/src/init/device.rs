@@ -25,9 +25,6 @@ use crate::user::{Member, Phase, PortHeld};
 /// How often init asks whether the device has reset itself, in nanoseconds.
 const ASK_RESET: u64 = 1_000_000;
 
-/// How many sessions are looked at in a step.
-const LOOKS: usize = 16;
-
 impl<H: Host> Init<'_, H> {
     /// Starts the driver, and then whoever waits for it.
     pub(crate) fn start_driver(&mut self) {
@@ -202,35 +199,6 @@ impl<H: Host> Init<'_, H> {
             return true;
         }
         clear(self.host, session.address());
-        false
-    }
-
-    /// Notes the banks of sessions, from a user on: when the driver dies, it can't be asked any more.
-    /// Answers whether there is more, which is never: the rest is work of its own.
-    pub(crate) fn look_at_sessions(&mut self, first: usize) -> bool {
-        if !self.driver.is_running() {
-            return false;
-        }
-        let from_first = self.members.iter().filter(|(number, _)| *number >= first);
-        let mut next = None;
-        for (seen, (number, member)) in from_first.enumerate() {
-            if seen == LOOKS {
-                next = Some(number);
-                break;
-            }
-            if let Some(port) = member.port {
-                let into = member.slots.session.address();
-                clear(self.host, into);
-                // A port that can't be looked at has no session that matters.
-                let _ = self
-                    .driver
-                    .admin
-                    .inspect(self.host.sys(), port.number, into);
-            }
-        }
-        if let Some(next) = next {
-            self.add_work(Work::LookAtSessions(next));
-        }
         false
     }
 

@@ -15,7 +15,7 @@ use crate::failure::Failure;
 use crate::host::{Host, PRIME};
 use crate::launch::{clear, image_name};
 use crate::stack;
-use crate::supervise::backoff::SECOND;
+use crate::supervise::backoff::{MOST, SECOND};
 use crate::supervise::has_stopped;
 use crate::supervise::report::{self, Subject};
 use crate::user::{Member, Next, Phase, Revocation};
@@ -107,21 +107,22 @@ impl<H: Host> Init<'_, H> {
     }
 
     fn user_is_gone(&mut self, number: usize, next: Next) {
-        if let Next::Fail(why) = next {
+        if let Next::Fail(why) = &next {
             if let Some(member) = self.members.get_mut(number) {
-                member.phase = Phase::Failed(why);
+                member.phase = Phase::Failed(why.clone());
             }
             return;
         }
+        self.timers.cancel(&Due::Attach(number));
         let Some(member) = self.members.remove(number) else {
             return;
         };
         member.slots.give(self.host);
-        // Nothing to tell of a user who failed to be spawned: that was told.
-        if member.revocation.began != 0 {
+        if let Next::Tell(said) = next {
+            self.say(&said);
+        } else if member.revocation.began != 0 {
             let text = self.revoked(&member);
-            self.terminal.print(self.host, &text);
-            self.terminal.draw(self.host);
+            self.say(&text);
         }
     }
 
@@ -169,10 +170,8 @@ impl<H: Host> Init<'_, H> {
         let Some(member) = self.members.get_mut(number) else {
             return Ok(String::new());
         };
-        if matches!(
-            member.phase,
-            Phase::Emptying(Next::Forget) | Phase::Closing(Next::Forget)
-        ) {
+        let goes = |next: &Next| matches!(next, Next::Forget | Next::Tell(_));
+        if matches!(&member.phase, Phase::Emptying(next) | Phase::Closing(next) if goes(next)) {
             return Err(Failure::new(what, "its bank is being destroyed already"));
         }
         let usage = match member.has_bank {
@@ -231,22 +230,35 @@ impl<H: Host> Init<'_, H> {
         report::lines(sys, process, subject)
             .iter()
             .for_each(|line| log::error!("{line}"));
-        self.restart_later(number);
+        if !self.was_awaited(number) {
+            self.restart_later(number);
+        }
     }
 
-    /// Empties a user's bank and has the stack started again when its back-off says so.
+    /// Empties a user's bank and has the stack started again when its back-off says so, or never if it
+    /// died too often.
     pub(crate) fn restart_later(&mut self, number: usize) {
         let now = self.host.now();
         let Some(member) = self.members.get_mut(number) else {
             return;
         };
         let at = member.back_off.died(now);
-        log::warn!(
-            "{}: its bank is emptied; it is started again in {} s",
-            member.name(),
-            (at - now).div_ceil(SECOND)
-        );
-        self.give_up(number, Next::Restart { at });
+        let name = member.name();
+        let next = match member.back_off.is_hopeless() {
+            false => {
+                let seconds = (at - now).div_ceil(SECOND);
+                log::warn!("{name}: its bank is emptied; it is started again in {seconds} s");
+                Next::Restart { at }
+            }
+            true => {
+                let why = format!(
+                    "its stack stopped {MOST} times in a row; `revoke` it, and `spawn` it again"
+                );
+                log::error!("user {name}: {why}");
+                Next::Fail(why)
+            }
+        };
+        self.give_up(number, next);
     }
 
     /// The time for a user's next start has come.

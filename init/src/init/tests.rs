@@ -1,5 +1,6 @@
 //! init on a fake machine: what it starts, what it does when things die, what it gives back.
 
+mod attach;
 mod boot;
 mod console;
 mod death;

@@ -9,6 +9,8 @@ pub const SECOND: u64 = 1_000_000_000;
 pub const FIRST: u64 = SECOND;
 /// The longest wait.
 pub const LONGEST: u64 = 64 * SECOND;
+/// So many deaths in a row are enough: after two minutes, what was wrong still is.
+pub const MOST: u32 = 8;
 /// How long a program has to run before its earlier deaths are forgotten.
 pub const HEALTHY: u64 = 60 * SECOND;
 
@@ -19,6 +21,8 @@ pub struct BackOff {
     wait: u64,
     started: u64,
     deaths: u32,
+    /// Deaths since it was last healthy.
+    in_a_row: u32,
 }
 
 impl BackOff {
@@ -31,13 +35,20 @@ impl BackOff {
     pub fn died(&mut self, now: u64) -> u64 {
         if now.saturating_sub(self.started) >= HEALTHY {
             self.wait = 0;
+            self.in_a_row = 0;
         }
         self.wait = match self.wait {
             0 => FIRST,
             wait => wait.saturating_mul(2).min(LONGEST),
         };
         self.deaths = self.deaths.saturating_add(1);
+        self.in_a_row = self.in_a_row.saturating_add(1);
         now.saturating_add(self.wait)
+    }
+
+    /// Whether it died so often in a row, never healthy between, that another try is no use.
+    pub fn is_hopeless(&self) -> bool {
+        self.in_a_row >= MOST
     }
 
     /// How often it died.
@@ -63,6 +74,28 @@ mod tests {
             now = again;
         }
         assert_eq!(off.deaths(), 9);
+        assert!(off.is_hopeless());
+    }
+
+    #[test]
+    fn only_deaths_in_a_row_are_hopeless() {
+        let mut off = BackOff::default();
+        let mut now = 0;
+        for death in 1..100 {
+            off.started(now);
+            now += if death % (MOST as u64 - 1) == 0 {
+                HEALTHY
+            } else {
+                SECOND
+            };
+            off.died(now);
+            assert!(!off.is_hopeless(), "{death}");
+        }
+        for _ in 0..MOST {
+            off.started(now);
+            off.died(now + 1);
+        }
+        assert!(off.is_hopeless());
     }
 
     #[test]

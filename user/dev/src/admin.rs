@@ -11,6 +11,7 @@ use sys::{Cap, Error, Message, Sys};
 
 use crate::mac::Mac;
 use crate::port::{Port, capability, words_only};
+use crate::refusal::Refusal;
 use crate::settings::{PortSettings, Rate, Receive, address_words};
 use crate::statistics::{COUNTERS, Counter, Counters};
 
@@ -36,7 +37,8 @@ pub mod method {
     pub const SET_RECEIVE: u64 = 5;
     /// `w1` port, `w2` rate, `w3` burst, `w4` share.
     pub const SET_RATE: u64 = 6;
-    /// `w1` port → `w0` state ([`PortState`](super::PortState)), `w1` session's serial number, `w2`
+    /// `w1` port → `w0` state ([`PortState`](super::PortState)), `w1` session's serial number, or
+    /// without a session why attaching failed last ([`Refusal`](crate::refusal::Refusal), 0: it did not), `w2`
     /// transmit pages, `w3` receive pages, `w4` receive pages to spare, `w5` frames in transmission;
     /// `c0` the session's bank, to destroy it, if there is a session.
     pub const INSPECT: u64 = 7;
@@ -93,6 +95,8 @@ pub struct Inspection {
     pub state: PortState,
     /// Serial number of the session, if there is one.
     pub session: u64,
+    /// Why attaching failed last, if there is no session and it did.
+    pub refusal: Option<Refusal>,
     /// Transmit pages of the session.
     pub transmit_pages: u64,
     /// Receive pages of the session.
@@ -227,9 +231,12 @@ impl Admin {
     pub fn inspect(self, sys: &impl Sys, port: u64, bank: CapAddr) -> Result<Inspection, Error> {
         let message = Message::new(&[method::INSPECT, port]).receiving(&[bank]);
         let words = sys.call(self.address(), &message).ok()?;
+        let state = PortState::from_word(words[0]).ok_or(Error::new(EIO))?;
+        let open = state == PortState::Open;
         Ok(Inspection {
-            state: PortState::from_word(words[0]).ok_or(Error::new(EIO))?,
-            session: words[1],
+            state,
+            session: if open { words[1] } else { 0 },
+            refusal: (!open && words[1] != 0).then(|| Refusal::from_word(words[1])),
             transmit_pages: words[2],
             receive_pages: words[3],
             spare_pages: words[4],

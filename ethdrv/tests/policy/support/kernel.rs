@@ -681,7 +681,7 @@ impl Kernel {
                 }
             }
             bank_method::SUB_BANK => {
-                need(BankRights::LIMIT)?;
+                need(BankRights::BUY)?;
                 let child = self.sub_bank(bank, a, b == 1)?;
                 let capability = Capability {
                     what: What::Bank {

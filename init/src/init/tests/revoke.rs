@@ -92,7 +92,7 @@ fn a_spawn_that_fails_halfway_takes_nothing() {
         let prime_limit = total(world) + left;
         world.banks.borrow_mut().get_mut(&PRIME_ID).unwrap().limit = prime_limit;
         let shown = type_line(&mut init, "spawn carol\r");
-        assert!(shown.contains("spawning carol: "), "{shown}");
+        assert!(shown.contains("user carol: "), "{shown}");
         assert!(shown.contains("give the machine more memory"), "{shown}");
         assert_eq!(
             (total(world), limit(world, init.driver.bank)),
