@@ -10,10 +10,12 @@ use sys::object::Process;
 use crate::console::command::{Command, help};
 use crate::console::complete::Names;
 use crate::console::near::nearest;
+use crate::console::receiving::Receiving;
+use crate::driver::receive;
 use crate::failure::{Failure, Trying};
 use crate::host::{Host, LOG, RESET};
 use crate::init::Init;
-use crate::manifest::LogLevel;
+use crate::manifest::{LogLevel, Strategy};
 use crate::user::Phase;
 
 impl<H: Host> Init<'_, H> {
@@ -45,6 +47,7 @@ impl<H: Host> Init<'_, H> {
             Command::Spawn(spec) => self.spawn(spec),
             Command::Kill(name) => self.kill(&name),
             Command::Revoke(name) => self.revoke(&name),
+            Command::Strategy(receiving) => self.strategy(&receiving),
             Command::Log(level) => {
                 self.set_log_level(level)?;
                 Ok(format!("Lines up to {level} are shown."))
@@ -74,6 +77,39 @@ impl<H: Host> Init<'_, H> {
             .trying(format_args!("setting the log level to {level}"))?;
         log::set_max_level(filter);
         Ok(())
+    }
+
+    /// Shows how a user receives, or changes it while frames come.
+    fn strategy(&mut self, wanted: &Receiving) -> Result<String, Failure> {
+        let name = &wanted.name;
+        let whole = format!("user {name}");
+        let found = self.members.find(name);
+        let number = found.ok_or_else(|| Failure::new(&whole, self.no_such_user(name)))?;
+        let Some(member) = self.members.get_mut(number) else {
+            return Ok(String::new());
+        };
+        let user = &mut member.user;
+        let strategy = wanted.strategy.unwrap_or(user.strategy);
+        let sealed = wanted.sealed.unwrap_or(user.sealed);
+        let receive = receive(strategy, sealed);
+        if wanted.changes() {
+            // A user who has no port just now gets the next one so.
+            if let Some(port) = member.port.filter(|_| self.driver.is_running()) {
+                self.driver
+                    .admin
+                    .set_receive(self.host.sys(), port.number, receive)
+                    .trying(format_args!("{whole}: receiving by {receive}"))?;
+            }
+            (user.strategy, user.sealed) = (strategy, sealed);
+        }
+        let from = if wanted.changes() { " from now on" } else { "" };
+        let note = match strategy {
+            Strategy::Hybrid { threshold: None } => {
+                " (the threshold is a guess: it has not been measured)"
+            }
+            _ => "",
+        };
+        Ok(format!("{name} receives by {receive}{from}{note}."))
     }
 
     /// Ends a process.

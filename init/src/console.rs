@@ -3,7 +3,8 @@
 //! - [`key`]: bytes to keys;
 //! - [`edit`]: the line being typed, with [`history`];
 //! - [`complete`]: completion of words;
-//! - [`command`]: a line to a [`command::Command`], with [`near`] words for mistyped ones;
+//! - [`command`]: a line to a [`command::Command`], with [`near`] words for mistyped ones, and
+//!   [`receiving`], what `strategy` takes;
 //! - [`table`]: how answers look.
 
 pub mod command;
@@ -12,4 +13,5 @@ pub mod edit;
 pub mod history;
 pub mod key;
 pub mod near;
+pub mod receiving;
 pub mod table;

@@ -11,7 +11,7 @@ use alloc::string::String;
 use abi::cap::{CapAddr, Kind};
 use abi::error::ENOENT;
 use dev::admin::Admin;
-use dev::settings::{Pinning, PortSettings, Rate, Receive, Strategy};
+use dev::settings::{DEFAULT_THRESHOLD, Pinning, PortSettings, Rate, Receive, Strategy};
 use sys::bank::Bank;
 use sys::object::DeviceDma;
 use sys::{Cap, Error};
@@ -19,7 +19,7 @@ use sys::{Cap, Error};
 use crate::failure::{Failure, Trying};
 use crate::host::Host;
 use crate::launch::{Held, clear};
-use crate::manifest::{Ipv4Setting, Ipv6Setting, User};
+use crate::manifest::{self, Ipv4Setting, Ipv6Setting, User};
 use crate::pci::card::Card;
 use crate::pci::config::Config;
 use crate::supervise::backoff::BackOff;
@@ -277,13 +277,25 @@ pub fn settings(user: &User) -> PortSettings {
         },
         transmit_pages: user.transmit_slots,
         receive_pages: user.receive_slots,
-        receive: Receive {
-            strategy: match user.strategy {
-                crate::manifest::Strategy::Copy => Strategy::Copy,
-            },
-            ..Receive::default()
+        receive: receive(user.strategy, user.sealed),
+        pinning: match user.pinning {
+            manifest::Pinning::Session => Pinning::Session,
+            manifest::Pinning::Frame => Pinning::Frame,
         },
-        pinning: Pinning::default(),
+    }
+}
+
+/// How a port receives.
+pub fn receive(strategy: manifest::Strategy, sealed: bool) -> Receive {
+    let (strategy, threshold) = match strategy {
+        manifest::Strategy::Copy => (Strategy::Copy, None),
+        manifest::Strategy::Flip => (Strategy::Flip, None),
+        manifest::Strategy::Hybrid { threshold } => (Strategy::Hybrid, threshold),
+    };
+    Receive {
+        strategy,
+        threshold: threshold.unwrap_or(DEFAULT_THRESHOLD),
+        sealed,
     }
 }
 

@@ -98,6 +98,8 @@ pub struct World {
     pub driver_hangs: Cell<bool>,
     /// Whether stacks attach as soon as they have a port.
     pub stacks_attach: Cell<bool>,
+    /// Whether the driver can't exchange pages.
+    pub no_flips: Cell<bool>,
     /// Objects in dead apertures' pins.
     pub dead_pins: Cell<u64>,
     /// What happened to device and driver, in order.

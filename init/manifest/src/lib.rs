@@ -32,6 +32,7 @@ mod address;
 mod check;
 mod error;
 mod spec;
+mod strategy;
 mod text;
 mod user;
 mod words;
@@ -44,9 +45,10 @@ use serde::{Deserialize, Serialize};
 pub use address::{Ipv4Cidr, Ipv4Setting, Ipv6Cidr, Ipv6Setting, Mac};
 pub use error::ManifestError;
 pub use spec::{SpecError, UserSpec};
+pub use strategy::Strategy;
 pub use text::{Name, NetDevice, NotThat};
 pub use user::User;
-pub use words::{LogLevel, Service, Strategy};
+pub use words::{LogLevel, Pinning, Service};
 
 /// Where the manifest stands in the boot archive.
 pub const PATH: &str = "etc/manifest.toml";
@@ -107,6 +109,15 @@ pub struct Spawn {
     /// Router of the pool's subnet. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ipv4_gateway: Option<core::net::Ipv4Addr>,
+    /// As a user's key of this name.
+    #[serde(default)]
+    pub strategy: Strategy,
+    /// As a user's key of this name.
+    #[serde(default)]
+    pub sealed: bool,
+    /// As a user's key of this name.
+    #[serde(default)]
+    pub pinning: Pinning,
 }
 
 fn default_pool() -> u32 {
@@ -120,6 +131,9 @@ impl Default for Spawn {
             ipv4_first: None,
             ipv4_count: default_pool(),
             ipv4_gateway: None,
+            strategy: Strategy::default(),
+            sealed: false,
+            pinning: Pinning::default(),
         }
     }
 }

@@ -6,6 +6,8 @@ use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use proptest::prelude::*;
+// The trait: the manifest's own is named by its path.
+use proptest::strategy::Strategy;
 
 use super::*;
 
@@ -23,6 +25,14 @@ prop_compose! {
         share in 1..=User::MAX_SHARE,
         slots in (User::MIN_SLOTS..=User::MAX_SLOTS, User::MIN_SLOTS..=User::MAX_SLOTS),
         bind: bool,
+        strategy in prop_oneof![
+            Just(crate::Strategy::Copy),
+            Just(crate::Strategy::Flip),
+            proptest::option::of(1..=crate::Strategy::MAX_THRESHOLD)
+                .prop_map(|threshold| crate::Strategy::Hybrid { threshold }),
+        ],
+        sealed: bool,
+        pinning in proptest::sample::select(Pinning::ALL),
     ) -> User {
         let mut user = User::named(name.parse().unwrap());
         if let Some(mut bytes) = mac {
@@ -50,6 +60,9 @@ prop_compose! {
         user.burst = limits.0.and(limits.1);
         user.share = share;
         (user.transmit_slots, user.receive_slots) = slots;
+        user.strategy = strategy;
+        user.sealed = sealed;
+        user.pinning = pinning;
         user.bind_addresses = bind && v4.is_some() && v6 != 1;
         user
     }

@@ -12,9 +12,10 @@ use core::net::IpAddr;
 use super::Manifest;
 use super::address::{Ipv4Setting, Ipv6Setting, Mac};
 use super::check::{Broken, pool_address};
+use super::strategy::Strategy;
 use super::text::{Name, plain};
 use super::user::User;
-use super::words::{Service, Strategy};
+use super::words::{Pinning, Service};
 
 /// Why a described user was refused, and what would be right.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,6 +64,8 @@ impl UserSpec {
         ("--burst", "bytes"),
         ("--share", "a weight, 1 to 1000"),
         ("--strategy", Strategy::WANTED),
+        ("--sealed", "yes or no"),
+        ("--pinning", Pinning::WANTED),
         ("--transmit-slots", "pages"),
         ("--receive-slots", "pages"),
     ];
@@ -132,6 +135,15 @@ impl UserSpec {
         if !said("--bank") {
             user.bank = spawn.bank;
         }
+        if !said("--strategy") {
+            user.strategy = spawn.strategy;
+        }
+        if !said("--sealed") {
+            user.sealed = spawn.sealed;
+        }
+        if !said("--pinning") {
+            user.pinning = spawn.pinning;
+        }
         if !said("--mac") {
             // One more than there are users is enough for one to be free.
             let free = (0..=present.len() as u32)
@@ -176,13 +188,7 @@ fn set(user: &mut User, option: &str, value: &str, wanted: &'static str) -> Resu
             let servers = value.split(',').map(|server| plain(server, wanted));
             user.dns = servers.collect::<Result<Vec<IpAddr>, String>>()?;
         }
-        "--bind-addresses" => {
-            user.bind_addresses = match value {
-                "yes" | "true" => true,
-                "no" | "false" => false,
-                _ => return Err(super::NotThat::new(value, wanted).to_string()),
-            }
-        }
+        "--bind-addresses" => user.bind_addresses = yes_or_no(value, wanted)?,
         "--services" if value == "none" => user.services = Vec::new(),
         "--services" => {
             let services = value
@@ -194,10 +200,20 @@ fn set(user: &mut User, option: &str, value: &str, wanted: &'static str) -> Resu
         "--burst" => user.burst = Some(plain(value, wanted)?),
         "--share" => user.share = plain(value, wanted)?,
         "--strategy" => user.strategy = value.parse().map_err(word)?,
+        "--sealed" => user.sealed = yes_or_no(value, wanted)?,
+        "--pinning" => user.pinning = value.parse().map_err(word)?,
         "--transmit-slots" => user.transmit_slots = plain(value, wanted)?,
         "--receive-slots" => user.receive_slots = plain(value, wanted)?,
         // Only options of the list get here, and a test sets each of them.
         _ => return Err("can't be set".to_string()),
     }
     Ok(())
+}
+
+fn yes_or_no(value: &str, wanted: &'static str) -> Result<bool, String> {
+    match value {
+        "yes" | "true" => Ok(true),
+        "no" | "false" => Ok(false),
+        _ => Err(super::NotThat::new(value, wanted).to_string()),
+    }
 }

@@ -39,7 +39,9 @@ services = ['http', 'echo']
 rate = 1_000_000
 burst = 20_000
 share = 3
-strategy = 'copy'
+strategy = 'hybrid(1000)'
+sealed = true
+pinning = 'frame'
 transmit_slots = 32
 receive_slots = 128
 
@@ -67,7 +69,13 @@ name = 'bob'
     assert_eq!(alice.dns.len(), 2);
     assert_eq!(alice.services, [Service::Http, Service::Echo]);
     assert_eq!(alice.burst_bytes(), Some(20_000));
-    assert!(alice.bind_addresses);
+    assert!(alice.bind_addresses && alice.sealed && alice.pinning == Pinning::Frame);
+    assert_eq!(
+        alice.strategy,
+        Strategy::Hybrid {
+            threshold: Some(1000)
+        }
+    );
     // Everything left out is at its default, and bob's MAC address follows from his position.
     let mut wanted = User::named("bob".parse().unwrap());
     wanted.mac = Mac::derived(1);
@@ -304,7 +312,7 @@ fn addresses_are_hosts_addresses() {
 fn console_words_make_a_user() {
     let manifest = Manifest::parse(
         "[spawn]\nbank = 99\nipv4_first = '10.0.2.23/24'\nipv4_count = 2\n\
-         ipv4_gateway = '10.0.2.2'\n[[user]]\nname = 'alice'\n",
+         ipv4_gateway = '10.0.2.2'\nstrategy = 'hybrid'\nsealed = true\npinning = 'frame'\n[[user]]\nname = 'alice'\n",
     )
     .unwrap();
     let mut present = manifest.user.clone();
@@ -321,6 +329,8 @@ fn console_words_make_a_user() {
         assert_eq!(user.ipv4_gateway.is_some(), wanted != "dhcp");
         assert_eq!(user.mac, Mac::derived(present.len() as u32));
         assert_eq!(user.bank, 99);
+        assert_eq!(user.strategy, Strategy::Hybrid { threshold: None });
+        assert!(user.sealed && user.pinning == Pinning::Frame);
         present.push(user);
     }
     // What dave leaves, the next one gets.
@@ -330,6 +340,16 @@ fn console_words_make_a_user() {
         .into_user(&manifest, &present)
         .unwrap();
     assert_eq!(frank.ipv4.to_string(), "10.0.2.24/24");
+    let words = [
+        "greg",
+        "--strategy",
+        "flip",
+        "--sealed=no",
+        "--pinning=session",
+    ];
+    let greg = UserSpec::parse(&words).unwrap();
+    let greg = greg.into_user(&manifest, &present).unwrap();
+    assert!(greg.strategy == Strategy::Flip && !greg.sealed && greg.pinning == Pinning::Session);
     assert_eq!(frank.mac, Mac::derived(2));
 }
 
@@ -351,14 +371,15 @@ fn each_console_option_sets_its_key() {
         ("--share", "2"),
         ("--transmit-slots", "16"),
         ("--receive-slots", "16"),
+        ("--strategy", "hybrid(700)"),
+        ("--sealed", "yes"),
+        ("--pinning", "frame"),
     ] {
         let apart = UserSpec::parse(&["x", option, value]).unwrap();
         assert_ne!(apart.user, base.user, "{option}");
         let joined = UserSpec::parse(&["x", &format!("{option}={value}")]).unwrap();
         assert_eq!(apart, joined);
     }
-    // The only strategy there is yet is the default.
-    assert!(UserSpec::parse(&["x", "--strategy", "copy"]).is_ok());
 }
 
 #[test]

@@ -6,8 +6,9 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use serde::{Deserialize, Serialize};
 
 use super::address::{Ipv4Setting, Ipv6Setting, Mac};
+use super::strategy::Strategy;
 use super::text::Name;
-use super::words::{Service, Strategy};
+use super::words::{Pinning, Service};
 
 /// A `[[user]]` of the manifest, or a user spawned at the console.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,9 +62,17 @@ pub struct User {
     /// 1 to [`User::MAX_SHARE`]. Default 1.
     #[serde(default = "default_share")]
     pub share: u16,
-    /// How received frames reach the user's memory. Default `copy`.
+    /// How received frames reach the user's memory: `copy` (default), `flip`, `hybrid` or
+    /// `hybrid(2048)`, which flips frames from so many bytes on and copies the others.
     #[serde(default)]
     pub strategy: Strategy,
+    /// Whether the user never sees a byte that isn't of a frame of its own, at the price of an exchange
+    /// for each frame that isn't copied. Default false.
+    #[serde(default)]
+    pub sealed: bool,
+    /// How long the pages that the user sends from are pinned: `session` (default) or `frame`.
+    #[serde(default)]
+    pub pinning: Pinning,
     /// Pages from which the user transmits, [`User::MIN_SLOTS`] to [`User::MAX_SLOTS`]: also the
     /// aperture slots that init sets aside for the port. Default [`User::DEFAULT_SLOTS`].
     #[serde(default = "default_slots")]
@@ -110,6 +119,8 @@ impl User {
             burst: None,
             share: default_share(),
             strategy: Strategy::default(),
+            sealed: false,
+            pinning: Pinning::default(),
             transmit_slots: default_slots(),
             receive_slots: default_slots(),
         }

@@ -76,11 +76,13 @@ words! {
 }
 
 words! {
-    /// How the driver brings received frames to a user (DESIGN 5).
+    /// How long the pages that a user sends from are pinned (DESIGN 5).
     #[derive(Default)]
-    Strategy "a strategy: copy" {
+    Pinning "a way to pin: one of session, frame" {
+        /// As long as the session lasts.
         #[default]
-        /// Into driver-owned buffers first, then copied into the user's pages.
-        Copy = "copy",
+        Session = "session",
+        /// Each while a frame in it is being sent.
+        Frame = "frame",
     }
 }

@@ -5,22 +5,29 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use dev::admin::{DEVICE, PortState};
+use dev::settings::DEFAULT_THRESHOLD;
 use dev::statistics::{Counter, Counters};
 
 use crate::console::table::{Align, Table};
-use crate::driver::DriverPhase;
+use crate::driver::{DriverPhase, receive};
 use crate::host::Host;
 use crate::init::Init;
 use crate::launch::clear;
+use crate::manifest::Strategy;
+use crate::user::Member;
 
 const COLUMNS: &[(&str, Align)] = &[
     ("user", Align::Left),
     ("session", Align::Left),
+    ("receives by", Align::Left),
     ("frames in", Align::Right),
     ("bytes in", Align::Right),
+    ("copied", Align::Right),
+    ("in place", Align::Right),
+    ("exchanged", Align::Right),
+    ("recovered", Align::Right),
     ("frames out", Align::Right),
     ("bytes out", Align::Right),
-    ("copied", Align::Right),
     ("dropped", Align::Right),
     ("spare", Align::Right),
     ("in flight", Align::Right),
@@ -31,6 +38,9 @@ const NO_DROPS: &[Counter] = &[
     Counter::ReceivedFrames,
     Counter::ReceivedBytes,
     Counter::Copied,
+    Counter::InPlace,
+    Counter::Exchanged,
+    Counter::Recovered,
     Counter::ReceivedMulticast,
     Counter::ReceivedSwitched,
     Counter::SentFrames,
@@ -48,6 +58,9 @@ const SHOWN: &[Counter] = &[
     Counter::ReceivedFrames,
     Counter::ReceivedBytes,
     Counter::Copied,
+    Counter::InPlace,
+    Counter::Exchanged,
+    Counter::Recovered,
     Counter::SentFrames,
     Counter::SentBytes,
 ];
@@ -82,11 +95,15 @@ impl<H: Host> Init<'_, H> {
             table.row([
                 member.name().into(),
                 state_word(port_now.state).into(),
+                receive(member.user.strategy, member.user.sealed).to_string(),
                 count(Counter::ReceivedFrames),
                 count(Counter::ReceivedBytes),
+                count(Counter::Copied),
+                count(Counter::InPlace),
+                count(Counter::Exchanged),
+                count(Counter::Recovered),
                 count(Counter::SentFrames),
                 count(Counter::SentBytes),
-                count(Counter::Copied),
                 dropped(&counters).to_string(),
                 port_now.spare_pages.to_string(),
                 port_now.in_flight.to_string(),
@@ -98,6 +115,13 @@ impl<H: Host> Init<'_, H> {
             false => table.render(),
         };
         text.push_str(&details);
+        let guessed =
+            |member: &Member| matches!(member.user.strategy, Strategy::Hybrid { threshold: None });
+        if self.members.iter().any(|(_, member)| guessed(member)) {
+            text.push_str(&format!(
+                "hybrid flips from {DEFAULT_THRESHOLD} bytes on where nobody says otherwise: a guess, not measured.\n"
+            ));
+        }
         if let Ok(device) = self.driver.admin.device(sys) {
             text.push_str(&format!(
                 "The card: {}, frames of up to {} bytes, link {}.\n",
@@ -154,6 +178,9 @@ mod tests {
     fn drops_are_what_did_not_arrive() {
         let mut counters = Counters::new();
         counters.add(Counter::ReceivedFrames, 100);
+        for arrived in [Counter::InPlace, Counter::Exchanged, Counter::Recovered] {
+            counters.add(arrived, 10);
+        }
         counters.add(Counter::NoPage, 3);
         counters.add(Counter::Runt, 1);
         counters.add(Counter::Sessions, 2);

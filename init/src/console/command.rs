@@ -5,7 +5,10 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
 
+use dev::settings::DEFAULT_THRESHOLD;
+
 use super::near::nearest;
+use super::receiving::Receiving;
 use crate::manifest::{LogLevel, UserSpec};
 
 /// What can be asked for at the console.
@@ -29,6 +32,8 @@ pub enum Command {
     Revoke(String),
     /// Which service answers where.
     Ports,
+    /// Show or change how a user receives.
+    Strategy(Receiving),
     /// Set the least important level that is logged.
     Log(LogLevel),
     /// Start the machine again.
@@ -86,6 +91,11 @@ pub const ENTRIES: &[Entry] = &[
         "revoke",
         "NAME",
         "destroy a user's bank, and with it all that the user has",
+    ),
+    entry(
+        "strategy",
+        "NAME [copy|flip|hybrid[(BYTES)]] [sealed|open]",
+        "how a user receives; with more words, from now on",
     ),
     entry(
         "log",
@@ -164,6 +174,10 @@ impl Command {
                     UserSpec::parse(rest).map_err(|error| wrong(entry, &error.to_string()))?;
                 Command::Spawn(spec)
             }
+            "strategy" => {
+                let receiving = Receiving::parse(rest).map_err(|error| wrong(entry, &error))?;
+                Command::Strategy(receiving)
+            }
             "kill" => Command::Kill(one()?.into()),
             "revoke" => Command::Revoke(one()?.into()),
             "log" => {
@@ -223,6 +237,15 @@ pub fn help(about: Option<&'static Entry>) -> String {
         return text;
     };
     let mut text = format!("{entry}\n  {}\n", entry.does);
+    if entry.name == "strategy" {
+        text.push_str(&format!(
+            "  copy      each frame is copied into the user's memory\n\
+             \x20 flip      the page that the device filled becomes the user's, in exchange for one\n\
+             \x20 hybrid    frames of BYTES and more are flipped, shorter ones copied; {DEFAULT_THRESHOLD} by default,\n\
+             \x20           a guess: where flipping begins to pay has not been measured\n\
+             \x20 sealed    the user never sees a byte that isn't of a frame of its own; open undoes it\n"
+        ));
+    }
     if entry.name == "spawn" {
         for (option, takes) in UserSpec::OPTIONS {
             text.push_str(&format!("  {option:18} {takes}\n"));
@@ -284,6 +307,14 @@ mod tests {
         assert!(refused("log loud").contains("is not a log level: one of off, error"));
         assert!(refused("spawn").contains("usage: spawn NAME"));
         assert!(refused("spawn carol --shore 2").contains("the options are --mac"));
+        assert!(refused("strategy").contains("usage: strategy NAME [copy|flip"));
+        assert!(
+            refused("strategy alice flop")
+                .contains("\"flop\" is not a strategy: one of copy, flip")
+        );
+        assert!(refused("strategy alice hybrid(0)").contains("is not a strategy"));
+        assert!(refused("strategy alice copy flip").contains("copy and flip at once"));
+        assert!(refused("strategy alice open sealed").contains("open and sealed at once"));
         assert!(refused("help nothing").contains("is no command"));
     }
 

@@ -4,6 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::command::ENTRIES;
+use super::receiving::Receiving;
 use crate::manifest::{LogLevel, UserSpec};
 
 /// Names that words may stand for.
@@ -34,7 +35,13 @@ pub fn complete(before: &str, names: &Names) -> Completion {
     let all: Vec<&str> = match earlier.as_slice() {
         [] | ["help"] => ENTRIES.iter().map(|entry| entry.name).collect(),
         ["kill"] => names.programs.iter().map(String::as_str).collect(),
-        ["revoke"] => names.users.iter().map(String::as_str).collect(),
+        ["strategy", _, words @ ..] => {
+            let sealing = |word: &&str| ["sealed", "open"].contains(word);
+            let (said, chosen) = (words.iter().any(sealing), !words.iter().all(sealing));
+            let open = |word: &&str| if sealing(word) { !said } else { !chosen };
+            Receiving::WORDS.iter().copied().filter(open).collect()
+        }
+        ["revoke" | "strategy"] => names.users.iter().map(String::as_str).collect(),
         ["log"] => LogLevel::ALL.iter().map(|level| level.word()).collect(),
         // After an option comes its value, which only the user knows.
         ["spawn", _, .., last] if last.starts_with("--") && !last.contains('=') => Vec::new(),
@@ -104,6 +111,12 @@ mod tests {
         assert_eq!(inserted("spawn carol --share 2 --sh"), "");
         assert_eq!(inserted("spawn ca"), "");
         assert_eq!(inserted("kill alice x"), "");
+        assert_eq!(inserted("strategy ali"), "ce ");
+        assert_eq!(inserted("strategy alice h"), "ybrid ");
+        assert_eq!(inserted("strategy alice hybrid(7) "), "");
+        assert_eq!(inserted("strategy alice sealed f"), "lip ");
+        assert_eq!(inserted("strategy alice sealed o"), "");
+        assert_eq!(inserted("strategy alice flip c"), "");
     }
 
     #[test]

@@ -1,14 +1,14 @@
 //! The driver's administration, as far as init sees it.
 
 use abi::cap::Kind;
-use abi::error::{EEXIST, ENOENT, EPIPE, Status, status};
+use abi::error::{EEXIST, ENOENT, ENOSYS, EPIPE, Status, status};
 use abi::method::process::state;
 use alloc::vec::Vec;
 use dev::Mac;
 use dev::admin::{PortState, method};
 use dev::badge::Badge;
 use dev::refusal::Refusal;
-use dev::settings::{PortSettings, address_from_words};
+use dev::settings::{PortSettings, Receive, Strategy, address_from_words};
 use sys::Message;
 use sys::bank::BankRights;
 
@@ -120,6 +120,14 @@ impl World {
                     true => [PortState::Open as u64, 1, 64, 64, 60, 0],
                     false => [PortState::Idle as u64, refusal, 0, 0, 0, 0],
                 })
+            }
+            method::SET_RECEIVE => {
+                let receive = Receive::from_word(w[2]).unwrap();
+                if self.no_flips.get() && receive.strategy != Strategy::Copy {
+                    return Err(status(ENOSYS));
+                }
+                ports.get_mut(&w[1]).ok_or(absent)?.settings.receive = receive;
+                Ok([0; 6])
             }
             method::SET_NOTIFY => {
                 self.session_bit.set(self.bit(message.caps[0]));

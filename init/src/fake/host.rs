@@ -116,6 +116,7 @@ impl World {
             lost: Cell::new(0),
             driver_dies: Cell::new(false),
             driver_hangs: Cell::new(false),
+            no_flips: Cell::new(false),
             stacks_attach: Cell::new(true),
             dead_pins: Cell::new(0),
             happened: RefCell::default(),

@@ -123,3 +123,56 @@ fn the_prompt_comes_back_after_a_log_line() {
     let shown = type_line(&mut init, "k");
     assert_eq!(shown, "\rusufruct> ban\x1b[Kk");
 }
+
+#[test]
+fn a_strategy_is_shown_and_changed_and_kept_over_the_drivers_death() {
+    use dev::settings::{DEFAULT_THRESHOLD, Strategy};
+    let world = world();
+    let manifest = "[spawn]\nstrategy = 'flip'\npinning = 'frame'\n\
+                    [[user]]\nname = 'alice'\nstrategy = 'hybrid'\nsealed = true\n";
+    let mut init = start(world, "", manifest);
+    let settings = |init: &Init<'static, World>, name| {
+        let number = member(init, name).port.unwrap().number;
+        world.ports.borrow()[&number].settings
+    };
+    let receive = settings(&init, "alice").receive;
+    assert_eq!(receive.strategy, Strategy::Hybrid);
+    assert!(receive.threshold == DEFAULT_THRESHOLD && receive.sealed);
+    let shown = type_line(&mut init, "strategy alice\r");
+    assert!(
+        shown.contains("alice receives by hybrid(2048) sealed (the threshold is a guess"),
+        "{shown}"
+    );
+    let shown = type_line(&mut init, "net\r");
+    assert!(
+        shown.contains("hybrid(2048) sealed") && shown.contains("a guess, not measured"),
+        "{shown}"
+    );
+    let shown = type_line(&mut init, "strategy alice hybrid(700) open\r");
+    assert!(
+        shown.contains("alice receives by hybrid(700) from now on."),
+        "{shown}"
+    );
+    let receive = settings(&init, "alice").receive;
+    assert!(receive.threshold == 700 && !receive.sealed);
+    // What a new driver gets.
+    type_line(&mut init, "kill ethdrv\r");
+    let shown = type_line(&mut init, "strategy alice sealed\r");
+    assert!(shown.contains("hybrid(700) sealed from now on"), "{shown}");
+    pass(&mut init, 2_000_000_000);
+    let receive = settings(&init, "alice").receive;
+    assert!(receive.threshold == 700 && receive.sealed);
+    // What is refused changes nothing.
+    world.no_flips.set(true);
+    let shown = type_line(&mut init, "strategy alice flip\r");
+    assert!(
+        shown.contains("user alice: receiving by flip sealed: "),
+        "{shown}"
+    );
+    assert!(type_line(&mut init, "strategy alice\r").contains("hybrid(700) sealed"));
+    assert!(type_line(&mut init, "strategy alcie\r").contains("did you mean alice?"));
+    type_line(&mut init, "spawn carol\r");
+    let carol = settings(&init, "carol");
+    assert_eq!(carol.receive.strategy, Strategy::Flip);
+    assert_eq!(carol.pinning, dev::settings::Pinning::Frame);
+}
