@@ -58,7 +58,9 @@ pub mod process {
     pub const CONFIGURE: u64 = 1;
     /// Runs it from where it stands. Needs `CONTROL`. `EINVAL`: not configured, or its space is gone.
     pub const START: u64 = 2;
-    /// Stops it; a call that it waits in ends with `EPIPE` when it is started again. Needs `CONTROL`.
+    /// Stops it; a call that it waits in ends with `EPIPE` when it is started again. Whom it serves, and
+    /// who calls it, waits until it is started again or rescinded: who must not wait for a server that
+    /// others can stop sends instead of calling. Needs `CONTROL`.
     pub const STOP: u64 = 3;
     /// `w1` badge → `c0` `Start`. Needs `MANAGE`.
     pub const MAKE_START: u64 = 4;
