@@ -8,7 +8,7 @@
 //! cargo test -p sim --features planted --test planted                    that the checks bite
 //! ```
 //!
-//! A run is decided by its scenario, its seed, its number of steps and how often it is audited, and by
+//! A run is decided by its scenario, its seed and its options (steps, parties, audits), and by
 //! nothing else. What fails prints the last events, the shortest run found that fails likewise, with
 //! as few parties and steps as may be, and the command that plays it again.
 //!
