@@ -6,7 +6,7 @@ use abi::error::{EBADF, EEXIST, EINVAL, EMFILE, ENOENT, ENOMEM, ENOSYS};
 use dev::admin::{self, method};
 use dev::program::PROCESS;
 use dev::refusal::Refusal;
-use dev::settings::{PortSettings, Rate, Receive, Strategy, address_from_words};
+use dev::settings::{PortSettings, Rate, Receive, address_from_words};
 use dev::window::Window;
 use dev::{Mac, Program};
 use sys::object::Aperture;
@@ -15,9 +15,9 @@ use sys::{Cap, Error, Message, Request};
 use crate::bucket::Bucket;
 use crate::close::Closing;
 use crate::demux::PortNumber;
-use crate::driver::Driver;
+use crate::driver::{Driver, session};
 use crate::misbehaviour::End;
-use crate::port::{MOST_PORTS, Port, State, limbo_bit, port_badge};
+use crate::port::{MOST_PORTS, Port, RECEIVE_LIMBO_BIT, State, limbo_bit, port_badge};
 use crate::serve::{Outcome, Served, arrived, words};
 use crate::transport::Transport;
 
@@ -37,6 +37,9 @@ impl<P: Program, T: Transport> Driver<P, T> {
                 self.program.give_slot(old);
             }
             return words(&[]);
+        }
+        if what == method::ADD_APERTURE {
+            return self.add_aperture(request);
         }
         if what == method::DEVICE {
             let ports = self.ports.iter().flatten().count() as u64;
@@ -65,8 +68,11 @@ impl<P: Program, T: Transport> Driver<P, T> {
             method::STATISTICS => words(&six(port.counters.values(), arguments[1])),
             method::SET_RECEIVE => {
                 let receive = Receive::from_word(arguments[1]).ok_or(Error::new(EINVAL))?;
-                supported(receive)?;
                 port.settings.receive = receive;
+                if let State::Open(session) = &mut port.state {
+                    session.receiving.refused = None;
+                }
+                self.go_over(number);
                 words(&[])
             }
             method::SET_RATE => {
@@ -88,7 +94,6 @@ impl<P: Program, T: Transport> Driver<P, T> {
     fn add_port(&mut self, request: &Request) -> Served {
         let [_, settings @ ..] = request.words;
         let settings = PortSettings::from_words(settings, self.information.frame_limit)?;
-        supported(settings.receive)?;
         if self.demux.is_taken(settings.mac) {
             return Err(Error::new(EEXIST).into());
         }
@@ -98,7 +103,13 @@ impl<P: Program, T: Transport> Driver<P, T> {
         let index = match self.ports.iter().position(Option::is_none) {
             Some(free) => free,
             None if self.ports.len() < MOST_PORTS => {
-                self.ports.try_reserve(1).map_err(|_| Error::new(ENOMEM))?;
+                let ports = self.ports.len() + 1;
+                if self.ports.try_reserve(1).is_err()
+                    || !self.posting.reserve(ports)
+                    || self.gone.try_reserve(ports).is_err()
+                {
+                    return Err(Error::new(ENOMEM).into());
+                }
                 self.ports.push(None);
                 self.ports.len() - 1
             }
@@ -132,6 +143,38 @@ impl<P: Program, T: Transport> Driver<P, T> {
         Ok(Outcome::AnswerAndEmpty(answer, scratch))
     }
 
+    /// Takes in an aperture for receive pages.
+    fn add_aperture(&mut self, request: &Request) -> Served {
+        if !arrived(request, 0) || !arrived(request, 1) {
+            return Err(Error::new(EBADF).into());
+        }
+        if !self.deliveries.reserve() {
+            return Err(Error::new(ENOMEM).into());
+        }
+        let sys = self.program.sys();
+        let [aperture, window, ..] = self.incoming;
+        let aperture: Cap<Aperture> = Cap::at(aperture);
+        let scratch = self.program.take_slot()?;
+        let made = PROCESS
+            .make_notify(sys, RECEIVE_LIMBO_BIT, scratch)
+            .and_then(|()| aperture.set_limbo_notify(sys, Cap::at(scratch)))
+            .and_then(|()| Window::open(&self.program, aperture, Cap::at(window)));
+        self.program.give_slot(scratch);
+        if let Err((error, window)) = self.slots.add(made?) {
+            window.close(&self.program);
+            return Err(error.into());
+        }
+        // They are the driver's for good: their slots are no longer the next message's.
+        self.keep::<2>()?;
+        for number in 0..self.ports.len() as PortNumber {
+            if let Some(session) = session(&mut self.ports, number) {
+                session.receiving.refused = None;
+            }
+            self.go_over(number);
+        }
+        words(&[])
+    }
+
     fn remove_port(&mut self, number: PortNumber) -> Served {
         self.begin_removal(number)?;
         self.wait_for_close(number)
@@ -155,14 +198,6 @@ impl<P: Program, T: Transport> Driver<P, T> {
             self.demux.remove(mac);
         }
         Ok(())
-    }
-}
-
-/// Refuses what this driver can't do.
-fn supported(receive: Receive) -> Result<(), Error> {
-    match receive.strategy {
-        Strategy::Copy => Ok(()),
-        Strategy::Flip | Strategy::Hybrid => Err(Error::new(ENOSYS)),
     }
 }
 

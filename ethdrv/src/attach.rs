@@ -22,8 +22,10 @@ use sys::{Cap, Error, Message};
 use crate::close::Closing;
 use crate::demux::PortNumber;
 use crate::driver::Driver;
+use crate::pages::ReceivePages;
 use crate::port::{State, kick_bit, session_badge};
 use crate::session::{Assets, Session};
+use crate::switch::hidden_pages;
 use crate::transport::Transport;
 
 /// How far it is.
@@ -185,14 +187,18 @@ impl<P: Program, T: Transport> Driver<P, T> {
             .place
             .as_ref()
             .map(|place| self.program.shared(place));
-        let (Ok(caps), Some(receive)) = (answered, receive) else {
+        let mut assets = assets;
+        let pages = ReceivePages::new(receive_pages);
+        let slots = receive_pages + hidden_pages(receive_pages);
+        let room = assets.slots.try_reserve(slots as usize).is_ok();
+        let (Ok(caps), Some(receive), Some(pages), true) = (answered, receive, pages, room) else {
             let closing = Closing::refused(assets, [notify].into(), resume, Refusal::DriverFull);
             port.state = State::Closing(closing);
             self.jobs.push_back(number);
             return;
         };
         let memory = port.window.memory().clone();
-        let begun = Session::begin(serial, receive, memory, receive_pages, notify, assets);
+        let begun = Session::begin(serial, receive, memory, pages, notify, assets);
         let (status, answer) = match begun {
             Ok(session) => {
                 let pages = session.pages.total() as u64;
@@ -203,7 +209,9 @@ impl<P: Program, T: Transport> Driver<P, T> {
                 log::debug!("port {mac}: session {serial} with {pages} receive pages");
                 let words = [pages, mac.word(), self.information.frame_limit as u64];
                 self.demux.open(number);
+                self.posting.open();
                 self.activate(number);
+                self.go_over(number);
                 (OK, Message::new(&words).with_caps(&caps))
             }
             Err((_, assets)) => {
@@ -268,7 +276,8 @@ fn check_offer<P: Program>(program: &P, attaching: &Attaching<P>) -> Result<(), 
         return Err(Refusal::SegmentNotPinnable);
     }
     let (kind, _) = describe(program, attaching.notify).map_err(|_| Refusal::NotANotify)?;
-    if kind != Kind::Notify as u8 && kind != Kind::Start as u8 {
+    // A `Start` is refused: to signal it would be to send a message to whom the client names.
+    if kind != Kind::Notify as u8 {
         return Err(Refusal::NotANotify);
     }
     Ok(())
@@ -284,7 +293,9 @@ fn make_bank<P: Program>(
     let client: Cap<Bank> = Cap::at(attaching.bank);
     let slot = program.take_slot().map_err(|_| Refusal::DriverFull)?;
     let session: Cap<Bank> = Cap::at(slot);
-    let limit = (FIRST_RECEIVE_PAGE + attaching.receive_pages as u32) as u64;
+    // If it is to be sealed, some pages more.
+    let pages = attaching.receive_pages + hidden_pages(attaching.receive_pages);
+    let limit = FIRST_RECEIVE_PAGE as u64 + pages as u64;
     if let Err(error) = client.sub_bank(sys, limit, true, session) {
         program.give_slot(slot);
         return Err(refuse_bank(error));
@@ -298,6 +309,11 @@ fn make_bank<P: Program>(
     }
     attaching.session_bank = Some(slot);
     attaching.assets.bank = Some(weak);
+    let purse = program.take_slot().map_err(|_| Refusal::DriverFull)?;
+    attaching.assets.purse = Some(purse);
+    session
+        .restrict(sys, BankRights::BUY, Cap::at(purse))
+        .map_err(refuse_bank)?;
     match verifier.verify(sys, slot) {
         Ok(verdict) if verdict.genuine && verdict.opaque => Ok(()),
         _ => Err(Refusal::NotABank),

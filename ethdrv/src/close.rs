@@ -16,6 +16,7 @@ use crate::attach::Attaching;
 use crate::demux::PortNumber;
 use crate::driver::Driver;
 use crate::port::State;
+use crate::receiving::Phase;
 use crate::session::{Assets, Session};
 use crate::transport::Transport;
 
@@ -131,16 +132,37 @@ impl<P: Program, T: Transport> Driver<P, T> {
         let Some(port) = self.ports.get_mut(number as usize).and_then(Option::as_mut) else {
             return;
         };
-        let Some(session) = port.take_session() else {
+        let Some(mut session) = port.take_session() else {
             return;
         };
         self.demux.close(number, &session.groups);
         self.schedule.remove(number);
         self.awaiting_room -= session.awaits_room as u32;
         self.awaiting_flights += (session.in_flight > 0) as u32;
-        port.state = State::Closing(Closing::of(session));
+        self.leave_pages(&mut session);
+        if let Some(port) = self.port(number) {
+            port.state = State::Closing(Closing::of(session));
+        }
         self.jobs.push_back(number);
         self.tell_observer();
+    }
+
+    /// A session leaves its receive pages: those that are away are unpinned when they come back, the
+    /// others by and by.
+    fn leave_pages(&mut self, session: &mut Session<P>) {
+        let receiving = &session.receiving;
+        let seen = (0..session.pages.total() as u16).filter_map(|page| session.pages.slot(page));
+        let hidden = receiving.hidden.slots.iter().copied().flatten();
+        for slot in seen.chain(hidden) {
+            if self.slots.leave(slot) {
+                session.assets.slots.push(slot);
+            }
+        }
+        if receiving.phase == Phase::Flipping {
+            self.posting.leave(receiving.share);
+        }
+        self.posting.close();
+        self.post_more();
     }
 
     /// The port is to go when its session has. `false`: it is so already.
@@ -178,10 +200,19 @@ impl<P: Program, T: Transport> Driver<P, T> {
             }
             return true;
         }
-        if let Some(segment) = assets.segment.take() {
+        if let Some(purse) = assets.purse.take() {
+            program.give_slot(purse);
+        }
+        for segment in [assets.segment.take(), assets.hidden.take()]
+            .into_iter()
+            .flatten()
+        {
             // The driver's own bank sold it; if that is gone, so is the segment.
             let _ = BANK.sell(program.sys(), segment);
             program.give_slot(segment);
+        }
+        if !assets.slots.is_empty() {
+            self.slots.unpin(program, &mut assets.slots);
             return true;
         }
         if closing.in_flight > 0 {

@@ -18,15 +18,20 @@ use sys::bank::Verifier;
 use sys::object::Notify;
 use sys::{Cap, Error, Event, Sys};
 
+use crate::assembly::Assembly;
 use crate::buffers::{Buffers, PoolTooSmall};
+use crate::deliveries::Deliveries;
 use crate::demux::{Demux, PortNumber};
 use crate::flight::Flights;
+use crate::frame::LONGEST;
 use crate::misbehaviour::{End, Misbehaved};
 use crate::multicast::Fanout;
 use crate::port::{Bit, Port, State, TIMER_BIT};
+use crate::posting::Posting;
 use crate::pulse::Pulse;
 use crate::schedule::Schedule;
 use crate::session::Session;
+use crate::slots::Slots;
 use crate::transport::{Information, Interest, Transport};
 
 /// The driver.
@@ -42,8 +47,16 @@ pub struct Driver<P: Program, T: Transport> {
     pub(crate) demux: Demux,
     pub(crate) fanout: Fanout,
     pub(crate) schedule: Schedule,
-    /// The frame being received goes on beyond its first buffer and is passed over.
-    pub(crate) giant: bool,
+    /// The frame that is being put together.
+    pub(crate) assembly: Assembly,
+    /// Where receive pages are pinned.
+    pub(crate) slots: Slots<P>,
+    /// Whose pages are posted.
+    pub(crate) posting: Posting,
+    /// Frames that wait for an exchange.
+    pub(crate) deliveries: Deliveries,
+    /// Ports whose sessions lost pages.
+    pub(crate) gone: Vec<PortNumber>,
     /// Sessions with something to publish.
     pub(crate) dirty: Vec<PortNumber>,
     /// Ports that attach or close.
@@ -117,7 +130,8 @@ impl<P: Program, T: Transport> Driver<P, T> {
         pool: Pool<P>,
         first: usize,
     ) -> Result<Self, BeginError> {
-        let information = transport.information();
+        let mut information = transport.information();
+        information.frame_limit = information.frame_limit.min(LONGEST);
         let buffers = Buffers::new(&pool, first, &information)?;
         let mut incoming = [0; 4];
         for slot in &mut incoming {
@@ -136,7 +150,11 @@ impl<P: Program, T: Transport> Driver<P, T> {
             demux: Demux::default(),
             fanout: Fanout::new(),
             schedule: Schedule::new(),
-            giant: false,
+            assembly: Assembly::new(),
+            slots: Slots::default(),
+            posting: Posting::new(information.receive_capacity),
+            deliveries: Deliveries::default(),
+            gone: Vec::new(),
             dirty: Vec::new(),
             jobs: VecDeque::new(),
             awaiting_room: 0,
@@ -149,9 +167,7 @@ impl<P: Program, T: Transport> Driver<P, T> {
             pulse: Pulse::default(),
             armed: u64::MAX,
         };
-        for token in 0..driver.buffers.receive_len() {
-            driver.post(token);
-        }
+        driver.refill();
         driver.transport.flush();
         Ok(driver)
     }
@@ -196,6 +212,8 @@ impl<P: Program, T: Transport> Driver<P, T> {
         self.send();
         self.hand_out();
         self.work();
+        busy |= self.slots.unpin_dead(&self.program);
+        self.refill();
         self.publish();
         if self.demux.take_change() {
             let (stations, groups) = (self.demux.stations(), self.demux.groups());
@@ -236,6 +254,7 @@ impl<P: Program, T: Transport> Driver<P, T> {
                         Bit::Beat => self.beat(),
                         Bit::Kick(port) => self.kicked(port),
                         Bit::Limbo(port) => self.limbo(port),
+                        Bit::ReceiveLimbo => self.notice_limbo(),
                     }
                 }
             }

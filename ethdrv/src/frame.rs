@@ -1,10 +1,14 @@
 //! What every frame begins with.
 
 use dev::Mac;
-use sys::Mem;
+use sys::{Fault, Mem};
 
 /// Bytes of an ethernet header.
 pub const HEADER: u32 = 14;
+/// Longest frame that the driver carries, whatever the device says: an MTU of 9,000.
+pub const LONGEST: u32 = 9000 + HEADER;
+/// Most pages that a copied frame takes.
+pub const MOST_PIECES: usize = (LONGEST as usize).div_ceil(abi::PAGE_SIZE);
 
 /// Ethernet types that are looked into.
 pub mod kind {
@@ -68,37 +72,109 @@ pub struct Part {
     pub length: u32,
 }
 
-/// A frame in memory that can't vanish: its first bytes, and the rest, which may lie elsewhere.
-#[derive(Clone, Copy, Debug)]
-pub struct Source<'a, M> {
-    /// Where the head lies.
-    pub head_memory: &'a M,
-    /// The head.
-    pub head: Part,
-    /// Where the rest lies.
-    pub rest_memory: &'a M,
-    /// The rest; of length 0 if the head is all.
-    pub rest: Part,
+/// Most stretches of a frame behind its first bytes: as many as it has pages, and one more where it
+/// begins in the midst of one.
+pub const MOST_PARTS: usize = MOST_PIECES + 1;
+
+/// Where a frame goes on behind its first bytes: some parts, all in the same window.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rest {
+    parts: [Part; MOST_PARTS],
+    count: u8,
 }
 
-impl<'a, M> Source<'a, M> {
-    /// A frame in one piece.
+impl Rest {
+    /// The parts.
     #[inline]
-    pub const fn whole(memory: &'a M, part: Part) -> Self {
+    pub fn parts(&self) -> &[Part] {
+        &self.parts[..self.count as usize]
+    }
+
+    /// One more part; `false`: there are as many as there may be.
+    #[inline]
+    pub fn push(&mut self, part: Part) -> bool {
+        match self.parts.get_mut(self.count as usize) {
+            Some(free) => {
+                *free = part;
+                self.count += 1;
+                true
+            }
+            None => false,
+        }
+    }
+}
+
+/// Some bytes of a frame, in memory that can't vanish.
+#[derive(Debug)]
+pub struct Stretch<'a, M> {
+    /// The window that they lie in.
+    pub memory: &'a M,
+    /// Where.
+    pub part: Part,
+}
+
+impl<M> Clone for Stretch<'_, M> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<M> Copy for Stretch<'_, M> {}
+
+/// A frame in memory that can't vanish: one stretch after the other.
+#[derive(Debug)]
+pub struct Source<'a, M> {
+    stretches: &'a [Stretch<'a, M>],
+    length: u32,
+}
+
+impl<'a, M: Mem> Source<'a, M> {
+    /// A frame that lies so.
+    #[inline]
+    pub fn new(stretches: &'a [Stretch<'a, M>]) -> Self {
         Source {
-            head_memory: memory,
-            head: part,
-            rest_memory: memory,
-            rest: Part {
-                offset: 0,
-                length: 0,
-            },
+            stretches,
+            length: stretches.iter().map(|stretch| stretch.part.length).sum(),
         }
     }
 
     /// Bytes of the frame.
     #[inline]
     pub const fn length(&self) -> u32 {
-        self.head.length + self.rest.length
+        self.length
+    }
+
+    /// Copies `length` bytes of the frame, from its byte `first` on, to memory that may vanish.
+    ///
+    /// # Errors
+    /// That memory is gone.
+    #[inline]
+    pub fn copy(
+        &self,
+        first: u32,
+        to: &impl Mem,
+        to_offset: usize,
+        length: u32,
+    ) -> Result<(), Fault> {
+        let (mut skip, mut done) = (first, 0);
+        for Stretch { memory, part } in self.stretches {
+            if skip >= part.length {
+                skip -= part.length;
+                continue;
+            }
+            let count = (part.length - skip).min(length - done);
+            if count == 0 {
+                break;
+            }
+            memory.copy_to(
+                part.offset + skip as usize,
+                to,
+                to_offset + done as usize,
+                count as usize,
+            )?;
+            skip = 0;
+            done += count;
+        }
+        Ok(())
     }
 }

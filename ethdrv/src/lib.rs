@@ -14,7 +14,8 @@
 //! | [`driver`] | parts, rounds, loop |
 //! | `serve`, `administer`, `attach`, `close` | messages; sessions begin and end, a piece at a time |
 //! | [`port`], [`session`], [`pages`] | what a user was granted, and what came of it |
-//! | `receive`, [`strategy`], [`multicast`], [`demux`] | from the device to sessions |
+//! | `receive`, [`assembly`], [`demux`], [`strategy`], [`deliveries`], [`multicast`] | from the device to sessions |
+//! | [`slots`], [`posting`], [`receiving`], `switch` | pages of sessions that the device fills |
 //! | `transmit`, `outlet`, [`check`], [`bound`], [`schedule`], [`bucket`], [`flight`] | from sessions to the device |
 //! | [`buffers`], [`frame`], [`transport`] | the driver's own memory, frames, the device |
 //! | [`pulse`] | signs of life: the driver's, and the device's |
@@ -28,12 +29,14 @@
 extern crate alloc;
 
 mod administer;
+pub mod assembly;
 mod attach;
 pub mod bound;
 pub mod bucket;
 pub mod buffers;
 pub mod check;
 mod close;
+pub mod deliveries;
 pub mod demux;
 pub mod driver;
 pub mod flight;
@@ -44,12 +47,16 @@ pub mod multicast;
 mod outlet;
 pub mod pages;
 pub mod port;
+pub mod posting;
 pub mod pulse;
 mod receive;
+pub mod receiving;
 pub mod schedule;
 mod serve;
 pub mod session;
+pub mod slots;
 pub mod strategy;
+mod switch;
 mod transmit;
 pub mod transport;
 pub mod virtio_net;

@@ -4,17 +4,22 @@
 //! How many may wait is bounded for the wire and for each sender; each recipient keeps a quarter of
 //! its pages, and of its ring, for frames that are for it alone.
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 
 use dev::statistics::Counter;
 use dev::{Mac, Program};
 use ring::CAPACITY;
 
+use crate::assembly::{Fragments, MOST};
+use crate::buffers::Fragment;
 use crate::demux::PortNumber;
 use crate::driver::{Driver, session};
-use crate::frame::{Part, Source};
+use crate::frame::{Part, Rest, Source, Stretch};
 use crate::misbehaviour::End;
-use crate::receive::{Origin, deliver};
+use crate::port::Port;
+use crate::receive::{Origin, deliver, memory};
+use crate::session::Session;
 use crate::transport::Transport;
 
 /// Copies made in a round.
@@ -31,21 +36,43 @@ pub struct Sender {
     pub session: u64,
 }
 
+/// Where a frame for a group lies.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "few are kept at a time, and nothing is allocated for them while frames come"
+)]
+#[derive(Clone, Copy, Debug)]
+pub enum Where {
+    /// In buffers that the device filled.
+    Received(Fragments),
+    /// In transmission.
+    Sent {
+        /// Who sent it.
+        sender: Sender,
+        /// The frame's token.
+        token: u16,
+        /// Where it begins, in the driver's pool.
+        head: Part,
+        /// Where it goes on, in the sender's window.
+        rest: Rest,
+    },
+}
+
 /// A frame on its way to the members of a group.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub struct Item {
     /// The group.
     pub group: Mac,
-    /// Which session sent it; `None`: the wire.
-    pub sender: Option<Sender>,
-    /// The token of the receive buffer, or of the frame in transmission.
-    pub token: u16,
-    /// Where it begins, in the driver's pool.
-    pub head: Part,
-    /// Where it goes on, in the sender's window.
-    pub rest: Part,
+    /// Where it lies.
+    pub frame: Where,
     /// Who got it last.
     pub last: Option<PortNumber>,
+}
+
+impl Item {
+    const fn is_from_wire(&self) -> bool {
+        matches!(self.frame, Where::Received(_))
+    }
 }
 
 /// All frames on their way to groups.
@@ -68,37 +95,36 @@ impl Fanout {
 
     /// A frame for a group.
     pub fn add(&mut self, item: Item) {
-        self.from_wire += item.sender.is_none() as usize;
+        self.from_wire += item.is_from_wire() as usize;
         self.items.push_back(item);
     }
 
     fn finish(&mut self) {
         if let Some(item) = self.items.pop_front() {
-            self.from_wire -= item.sender.is_none() as usize;
+            self.from_wire -= item.is_from_wire() as usize;
         }
     }
 }
 
 impl<P: Program, T: Transport> Driver<P, T> {
-    /// A frame for a group came from the wire. `true`: its buffer is still needed.
-    pub(crate) fn fan_out_received(&mut self, group: Mac, token: u16, head: Part) -> bool {
-        if self.demux.members(group) == 0 {
-            self.counters.count(Counter::Nobody);
-            return false;
-        }
-        if self.fanout.from_wire >= MOST_FROM_WIRE {
-            self.counters.count(Counter::DeviceMulticast);
-            return false;
+    /// A frame for a group came from the wire.
+    pub(crate) fn fan_out_received(&mut self, group: Mac, fragments: &[Fragment]) {
+        let refused = if self.demux.members(group) == 0 {
+            Some(Counter::Nobody)
+        } else if self.fanout.from_wire >= MOST_FROM_WIRE {
+            Some(Counter::DeviceMulticast)
+        } else {
+            None
+        };
+        if let Some(counter) = refused {
+            self.counters.count(counter);
+            return self.release_all(fragments);
         }
         self.fanout.add(Item {
             group,
-            sender: None,
-            token,
-            head,
-            rest: Part::default(),
+            frame: Where::Received(Fragments::of(fragments)),
             last: None,
         });
-        true
     }
 
     /// Hands frames to members of their groups.
@@ -113,7 +139,9 @@ impl<P: Program, T: Transport> Driver<P, T> {
                     if let Some(front) = self.fanout.items.front_mut() {
                         front.last = Some(member);
                     }
-                    if item.sender.is_none_or(|sender| sender.port != member) {
+                    let own =
+                        matches!(item.frame, Where::Sent { sender, .. } if sender.port == member);
+                    if !own {
                         self.hand_to(member, &item);
                     }
                 }
@@ -127,46 +155,67 @@ impl<P: Program, T: Transport> Driver<P, T> {
 
     /// Everybody has the frame.
     fn handed_out(&mut self, item: &Item) {
-        let Some(sender) = item.sender else {
-            self.post(item.token);
-            return;
+        let (sender, token) = match &item.frame {
+            Where::Received(fragments) => return self.release_all(fragments.list()),
+            Where::Sent { sender, token, .. } => (sender, *token),
         };
         if let Some(session) = session(&mut self.ports, sender.port)
             && session.serial == sender.session
         {
             session.fanouts -= 1;
         }
-        let borrowed = self.flights.handed_out(item.token);
+        let borrowed = self.flights.handed_out(token);
         self.restore(borrowed);
         self.schedule.unblock();
     }
 
     fn hand_to(&mut self, member: PortNumber, item: &Item) {
-        let rest_memory = match item.sender {
+        let rest_memory = match &item.frame {
             // Its window stays until the frame is handed out.
-            Some(sender) if item.rest.length > 0 => self
+            Where::Sent { sender, .. } => self
                 .ports
                 .get(sender.port as usize)
                 .and_then(Option::as_ref)
                 .map(|port| port.window.memory().clone()),
-            _ => None,
+            Where::Received(_) => None,
         };
-        let delivered = match self.has_quota(member, item.head.length + item.rest.length) {
-            Ok(true) => {
-                let source = Source {
-                    head_memory: self.pool.memory(),
-                    head: item.head,
-                    rest_memory: rest_memory.as_ref().unwrap_or(self.pool.memory()),
-                    rest: item.rest,
-                };
-                deliver(
-                    &mut self.ports,
-                    &mut self.dirty,
-                    member,
-                    &source,
-                    Origin::Group,
-                )
+        let nothing = Stretch {
+            memory: self.pool.memory(),
+            part: Part::default(),
+        };
+        let mut stretches = [nothing; MOST];
+        let count = match &item.frame {
+            Where::Received(fragments) => {
+                for (to, fragment) in stretches.iter_mut().zip(fragments.list()) {
+                    *to = Stretch {
+                        memory: memory(&self.pool, &self.slots, fragment.buffer),
+                        part: fragment.part,
+                    };
+                }
+                fragments.list().len()
             }
+            Where::Sent { head, rest, .. } => {
+                stretches[0].part = *head;
+                let memory = rest_memory.as_ref().unwrap_or(self.pool.memory());
+                for (to, part) in stretches[1..].iter_mut().zip(rest.parts()) {
+                    *to = Stretch {
+                        memory,
+                        part: *part,
+                    };
+                }
+                1 + rest.parts().len()
+            }
+        };
+        let source = Source::new(&stretches[..count.min(MOST)]);
+        let delivered = match has_quota(&mut self.ports, member, source.length()) {
+            Ok(true) => deliver(
+                &mut self.ports,
+                &mut self.dirty,
+                &mut self.deliveries,
+                member,
+                &source,
+                Origin::Group,
+            ),
             Ok(false) => Ok(()),
             Err(end) => Err(end),
         };
@@ -174,27 +223,31 @@ impl<P: Program, T: Transport> Driver<P, T> {
             self.end(member, end);
         }
     }
+}
 
-    /// Whether a session has room for a group's frame beyond what is kept for its own.
-    fn has_quota(&mut self, member: PortNumber, length: u32) -> Result<bool, End> {
-        let Some(session) = session(&mut self.ports, member) else {
-            return Ok(false);
-        };
-        let few_pages = |session: &crate::session::Session<P>| {
-            !session.pages.fits_open(length) && session.pages.spare() * 4 <= session.pages.total()
-        };
-        if session.filled.room() <= CAPACITY / 4 {
-            session.filled.refresh(&session.transmit_memory)?;
-        }
-        if few_pages(session) {
-            session.collect_returns()?;
-        }
-        if session.filled.room() > CAPACITY / 4 && !few_pages(session) {
-            return Ok(true);
-        }
-        if let Some(port) = self.ports.get_mut(member as usize).and_then(Option::as_mut) {
-            port.counters.count(Counter::MulticastQuota);
-        }
-        Ok(false)
+/// Whether a session has room for a group's frame beyond what is kept for its own.
+fn has_quota<P: Program>(
+    ports: &mut [Option<Box<Port<P>>>],
+    member: PortNumber,
+    length: u32,
+) -> Result<bool, End> {
+    let Some(session) = session(ports, member) else {
+        return Ok(false);
+    };
+    let few_pages = |session: &Session<P>| {
+        !session.pages.fits_open(length) && session.pages.spare() * 4 <= session.pages.total()
+    };
+    if session.filled.room() <= CAPACITY / 4 {
+        session.filled.refresh(&session.transmit_memory)?;
     }
+    if few_pages(session) {
+        session.collect_returns()?;
+    }
+    if session.filled.room() > CAPACITY / 4 && !few_pages(session) {
+        return Ok(true);
+    }
+    if let Some(port) = ports.get_mut(member as usize).and_then(Option::as_mut) {
+        port.counters.count(Counter::MulticastQuota);
+    }
+    Ok(false)
 }

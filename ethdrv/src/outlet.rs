@@ -15,9 +15,9 @@ use crate::buffers::Buffers;
 use crate::check;
 use crate::demux::{Demux, PortNumber, Side};
 use crate::flight::Flights;
-use crate::frame::{HEADER, Header, Part};
+use crate::frame::{HEADER, Header, Part, Rest};
 use crate::misbehaviour::End;
-use crate::multicast::{Fanout, Item, Sender};
+use crate::multicast::{Fanout, Item, Sender, Where};
 use crate::session::{Outgoing, Session};
 use crate::transmit::LEAST_COST;
 use crate::transport::{Piece, Transport};
@@ -50,7 +50,7 @@ pub(crate) enum Sent {
     Switched {
         recipient: PortNumber,
         head: Part,
-        rest: Part,
+        rest: Rest,
     },
     /// The device takes no more.
     Blocked,
@@ -74,10 +74,13 @@ impl<P: Program, T: Transport> Outlet<'_, P, T> {
             offset: at,
             length: frame.length.min(COPIED as u32),
         };
-        let rest = Part {
-            offset: frame.offset + head.length as usize,
-            length: frame.length - head.length,
-        };
+        let mut rest = Rest::default();
+        if frame.length > head.length {
+            rest.push(Part {
+                offset: frame.offset + head.length as usize,
+                length: frame.length - head.length,
+            });
+        }
         let destination = match self.check(from, session, frame, head)? {
             Ok(destination) => destination,
             Err(counter) => {
@@ -102,11 +105,11 @@ impl<P: Program, T: Transport> Outlet<'_, P, T> {
                 rest,
             });
         }
-        if !self.queue(from.number, session, token, frame, head, rest) {
+        if !self.queue(from.number, session, token, frame, head, &rest) {
             return Ok(Sent::Blocked);
         }
         count(from.counters, frame.length);
-        let borrowed = if rest.length > 0 {
+        let borrowed = if !rest.parts().is_empty() {
             Some(session.lend(from.number, frame))
         } else {
             session.finish(frame.sequence);
@@ -121,13 +124,15 @@ impl<P: Program, T: Transport> Outlet<'_, P, T> {
             session.fanouts += 1;
             self.fanout.add(Item {
                 group: destination,
-                sender: Some(Sender {
-                    port: from.number,
-                    session: session.serial,
-                }),
-                token,
-                head,
-                rest,
+                frame: Where::Sent {
+                    sender: Sender {
+                        port: from.number,
+                        session: session.serial,
+                    },
+                    token,
+                    head,
+                    rest,
+                },
                 last: None,
             });
         }
@@ -180,12 +185,10 @@ impl<P: Program, T: Transport> Outlet<'_, P, T> {
         token: u16,
         frame: &Outgoing,
         head: Part,
-        rest: Part,
+        rest: &Rest,
     ) -> bool {
         let head = self.buffers.copy_piece(token, head.length);
-        let queued = if rest.length == 0 {
-            self.transport.transmit(&[head], token)
-        } else {
+        let queued = if let [rest] = rest.parts() {
             let page = session.transmit_pages.get(frame.page as usize);
             let rest = Piece {
                 address: page.map_or(0, |page| page.address) + (rest.offset % PAGE_SIZE) as u64,
@@ -193,6 +196,8 @@ impl<P: Program, T: Transport> Outlet<'_, P, T> {
                 length: rest.length,
             };
             self.transport.transmit(&[head, rest], token)
+        } else {
+            self.transport.transmit(&[head], token)
         };
         queued.is_ok()
     }

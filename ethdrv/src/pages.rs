@@ -1,16 +1,23 @@
 //! The states of a session's receive pages.
 //!
 //! Each page is in one state, known to the driver alone: *spare*, *open* (frames are being packed into
-//! it) or *held(n)* (n frames in it are the client's). An open page is held too. A return names a page
-//! and a count; the client gets nowhere by naming more than it holds.
+//! it), *held(n)* (n frames in it are the client's), or *away*: lent to the device, or in the driver's
+//! hands after it came back with a frame. An open page is held too. A return names a page and a count;
+//! the client gets nowhere by naming more than it holds, and an away page holds nothing of it.
+//!
+//! Beside its state a page has the slot that its present frame is pinned in, if it is, and its *own*
+//! bytes: those of frames that the client was given in it. In a page that is not *clean* the others may
+//! be somebody else's, who had the frame before.
 
 use alloc::vec::Vec;
 
 use abi::PAGE_SIZE;
 use dev::layout::FIRST_RECEIVE_PAGE;
 
+use crate::slots::SlotNumber;
+
 /// Frames in a page start at multiples of this: whole cache lines, so that two frames share none.
-const ALIGNMENT: u32 = 64;
+pub const ALIGNMENT: u32 = 64;
 
 /// No page is open.
 const NONE: u16 = u16::MAX;
@@ -33,12 +40,23 @@ pub enum BadReturn {
     Count(u32),
 }
 
+/// A receive page.
+#[derive(Clone, Copy, Debug)]
+struct Page {
+    /// Frames that the client holds in it.
+    held: u16,
+    /// Its own bytes: first, and first beyond.
+    own: (u16, u16),
+    /// All bytes are its own, or zero.
+    clean: bool,
+    slot: Option<SlotNumber>,
+}
+
 /// All receive pages of a session.
 #[derive(Debug)]
 pub struct ReceivePages {
-    /// Frames that the client holds in each page.
-    held: Vec<u16>,
-    /// Pages in which it holds none, but the open one.
+    pages: Vec<Page>,
+    /// Pages in which the client holds nothing, but the open one and those that are away.
     spare: Vec<u16>,
     /// The open page.
     open: u16,
@@ -47,20 +65,40 @@ pub struct ReceivePages {
 }
 
 impl ReceivePages {
-    /// `count` spare pages.
-    pub fn new(count: u16) -> ReceivePages {
-        ReceivePages {
-            held: (0..count).map(|_| 0).collect(),
-            // The last is taken first: begin with the first page.
-            spare: (0..count).rev().collect(),
+    /// `count` spare pages, fresh and not pinned. `None`: there is no memory to keep their states in.
+    pub fn new(count: u16) -> Option<ReceivePages> {
+        let mut pages = Vec::new();
+        pages.try_reserve_exact(count as usize).ok()?;
+        pages.resize(
+            count as usize,
+            Page {
+                held: 0,
+                own: (0, 0),
+                clean: true,
+                slot: None,
+            },
+        );
+        let mut spare = Vec::new();
+        spare.try_reserve_exact(count as usize).ok()?;
+        // The last is taken first: begin with the first page.
+        spare.extend((0..count).rev());
+        Some(ReceivePages {
+            pages,
+            spare,
             open: NONE,
             used: 0,
-        }
+        })
+    }
+
+    /// The place of a page in the receive segment.
+    #[inline]
+    pub const fn place(number: u16) -> u32 {
+        FIRST_RECEIVE_PAGE + number as u32
     }
 
     /// How many pages there are.
     pub fn total(&self) -> usize {
-        self.held.len()
+        self.pages.len()
     }
 
     /// Pages to spare.
@@ -89,18 +127,98 @@ impl ReceivePages {
             self.used = 0;
         }
         Some(Room {
-            page: FIRST_RECEIVE_PAGE + self.open as u32,
+            page: Self::place(self.open),
             offset: self.used,
         })
+    }
+
+    /// Bytes behind a frame of the open page, up to the next, that may be somebody else's: where they
+    /// begin, and how many. None in a clean page.
+    #[inline]
+    pub fn gap(&self, length: u32) -> Option<(u32, u32)> {
+        let page = self.pages.get(self.open as usize)?;
+        let end = self.used + length;
+        let gap = end.next_multiple_of(ALIGNMENT) - end;
+        (!page.clean && gap > 0).then_some((end, gap))
     }
 
     /// The frame for which there was [room](ReceivePages::room) is the client's now.
     #[inline]
     pub fn hold(&mut self, length: u32) {
-        if let Some(held) = self.held.get_mut(self.open as usize) {
-            *held += 1;
+        if let Some(page) = self.pages.get_mut(self.open as usize) {
+            page.held += 1;
             self.used = (self.used + length).next_multiple_of(ALIGNMENT);
+            page.own = (0, self.used as u16);
         }
+    }
+
+    /// Takes a spare page: for a frame that gets all of it, or to be lent to the device.
+    #[inline]
+    pub fn take(&mut self) -> Option<u16> {
+        self.spare.pop()
+    }
+
+    /// A page that was [taken](ReceivePages::take) is spare again.
+    #[inline]
+    pub fn put_back(&mut self, number: u16) {
+        self.spare.push(number);
+    }
+
+    /// A page that was [taken](ReceivePages::take) holds one frame, which is the client's now; `clean`
+    /// if the rest of the page is the client's own, or zero.
+    #[inline]
+    pub fn hold_whole(&mut self, number: u16, offset: u32, length: u32, clean: bool) {
+        if let Some(page) = self.pages.get_mut(number as usize) {
+            page.held = 1;
+            page.own = (offset as u16, (offset + length) as u16);
+            page.clean = clean;
+        }
+    }
+
+    /// The same for a frame that was copied into the page: the rest of it is as clean as it was.
+    #[inline]
+    pub fn hold_copied(&mut self, number: u16, offset: u32, length: u32) {
+        let clean = self
+            .pages
+            .get(number as usize)
+            .is_some_and(|page| page.clean);
+        self.hold_whole(number, offset, length, clean);
+    }
+
+    /// What a page that was away came back with may be anybody's.
+    #[inline]
+    pub fn soil(&mut self, number: u16) {
+        if let Some(page) = self.pages.get_mut(number as usize) {
+            page.own = (0, 0);
+            page.clean = false;
+        }
+    }
+
+    /// The slot that a page's frame is pinned in.
+    #[inline]
+    pub fn slot(&self, number: u16) -> Option<SlotNumber> {
+        self.pages.get(number as usize)?.slot
+    }
+
+    /// A page's frame is pinned in that slot now.
+    #[inline]
+    pub fn set_slot(&mut self, number: u16, slot: Option<SlotNumber>) {
+        if let Some(page) = self.pages.get_mut(number as usize) {
+            page.slot = slot;
+        }
+    }
+
+    /// The bytes of a page that are its client's own: first, and first beyond. `None`: all others are
+    /// zero anyway. From now on it counts as clean.
+    pub fn cleanse(&mut self, number: u16) -> Option<(u32, u32)> {
+        let page = self.pages.get_mut(number as usize)?;
+        if core::mem::replace(&mut page.clean, true) {
+            return None;
+        }
+        Some(match page.held > 0 || number == self.open {
+            true => (page.own.0 as u32, page.own.1 as u32),
+            false => (0, 0),
+        })
     }
 
     /// The client gives back `count` frames of a page.
@@ -110,12 +228,12 @@ impl ReceivePages {
     #[inline]
     pub fn give_back(&mut self, page: u32, count: u32) -> Result<(), BadReturn> {
         let index = page.wrapping_sub(FIRST_RECEIVE_PAGE) as usize;
-        let held = self.held.get_mut(index).ok_or(BadReturn::Page(page))?;
-        if count == 0 || count > *held as u32 {
+        let page = self.pages.get_mut(index).ok_or(BadReturn::Page(page))?;
+        if count == 0 || count > page.held as u32 {
             return Err(BadReturn::Count(count));
         }
-        *held -= count as u16;
-        if *held == 0 {
+        page.held -= count as u16;
+        if page.held == 0 {
             if index == self.open as usize {
                 self.used = 0;
             } else {
@@ -127,7 +245,7 @@ impl ReceivePages {
 
     /// The open page is full: it is spare again when all in it has been given back.
     fn close_open(&mut self) {
-        if self.held.get(self.open as usize) == Some(&0) {
+        if self.pages.get(self.open as usize).map(|page| page.held) == Some(0) {
             self.spare.push(self.open);
         }
         self.open = NONE;
@@ -144,7 +262,7 @@ mod tests {
 
     #[test]
     fn small_frames_share_a_page_and_large_ones_find_another() {
-        let mut pages = ReceivePages::new(2);
+        let mut pages = ReceivePages::new(2).unwrap();
         let mut place = |length| {
             let room = pages.room(length);
             if room.is_some() {
@@ -198,7 +316,7 @@ mod tests {
 
     #[test]
     fn an_open_page_given_back_whole_starts_anew() {
-        let mut pages = ReceivePages::new(1);
+        let mut pages = ReceivePages::new(1).unwrap();
         for _ in 0..100 {
             for n in 0..2 {
                 assert_eq!(pages.room(1000).map(|room| room.offset), Some(n * 1024));
@@ -211,7 +329,7 @@ mod tests {
 
     #[test]
     fn pitfall_20_a_return_of_more_than_is_held_is_refused() {
-        let mut pages = ReceivePages::new(3);
+        let mut pages = ReceivePages::new(3).unwrap();
         pages.room(60);
         pages.hold(60);
         for page in [0, 1, 5, u32::MAX] {
@@ -228,7 +346,7 @@ mod tests {
         /// No two frames that the client holds overlap, whatever it gives back; no page is lost.
         #[test]
         fn held_frames_never_overlap(steps in proptest::collection::vec((1u32..4097, any::<u16>()), 1..300)) {
-            let mut pages = ReceivePages::new(4);
+            let mut pages = ReceivePages::new(4).unwrap();
             let mut held: BTreeMap<(u32, u32), u32> = BTreeMap::new();
             for (length, choice) in steps {
                 if choice & 1 == 0 {

@@ -164,18 +164,23 @@ pub enum Bit {
     Beat,
     /// A client has work.
     Kick(PortNumber),
-    /// A client's memory is gone.
+    /// A client's transmit memory is gone.
     Limbo(PortNumber),
+    /// Somebody's receive memory is gone.
+    ReceiveLimbo,
 }
 
 /// Bits of the driver itself: the device's interrupts, as many as it has; the beat; the timer.
 pub const TIMER_BIT: u64 = 63;
+/// By which the kernel tells of receive pages whose owner is gone.
+pub const RECEIVE_LIMBO_BIT: u64 = 61;
 
 impl Bit {
     /// What a bit is about.
     pub const fn from_number(number: u64) -> Bit {
         match number {
             TIMER_BIT => Bit::Timer,
+            RECEIVE_LIMBO_BIT => Bit::ReceiveLimbo,
             BEAT_BIT => Bit::Beat,
             0..FIRST_BIT => Bit::Device,
             _ => {
@@ -206,7 +211,8 @@ mod tests {
     #[test]
     fn bits_tell_what_they_are_about() {
         assert_eq!(Bit::from_number(0), Bit::Device);
-        assert_eq!(Bit::from_number(61), Bit::Device);
+        assert_eq!(Bit::from_number(60), Bit::Device);
+        assert_eq!(Bit::from_number(RECEIVE_LIMBO_BIT), Bit::ReceiveLimbo);
         assert_eq!(Bit::from_number(BEAT_BIT), Bit::Beat);
         assert_eq!(Bit::from_number(TIMER_BIT), Bit::Timer);
         for port in [0, 1, 31, MOST_PORTS as u16 - 1] {

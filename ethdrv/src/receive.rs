@@ -5,23 +5,28 @@ use alloc::vec::Vec;
 
 use dev::Program;
 use dev::statistics::Counter;
+use sys::Mem;
 
+use crate::assembly::Next;
+use crate::buffers::{Buffer, Fragment};
+use crate::deliveries::{Deliveries, Delivery, count};
 use crate::demux::{PortNumber, Side};
 use crate::driver::Driver;
-use crate::frame::{HEADER, Header, Part, Source};
+use crate::frame::{Header, Part, Source, Stretch};
 use crate::misbehaviour::End;
 use crate::port::{Port, State};
-use crate::strategy::{self, Undelivered};
+use crate::slots::Slots;
+use crate::strategy::{Undelivered, Way, copy};
 use crate::transport::{Received, Transport};
 
-/// Frames taken from the device in a round.
+/// Buffers taken from the device in a round.
 const ROUND: usize = 64;
 
 /// What comes with a frame beside its bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
-    /// The wire sent it to this station.
-    Wire,
+    /// The wire sent it to this station; `true` if it was recovered from a page that nobody owns.
+    Wire(bool),
     /// Another session did.
     Session,
     /// It is a group's.
@@ -31,88 +36,189 @@ pub(crate) enum Origin {
 impl<P: Program, T: Transport> Driver<P, T> {
     /// Takes frames from the device. `true`: there may be more.
     pub(crate) fn receive(&mut self) -> bool {
+        let mut more = true;
         for _ in 0..ROUND {
-            let (pool, buffers) = (self.pool.memory(), &self.buffers);
-            let headroom = |token, offset| buffers.headroom(pool, token, offset);
+            let (pool, slots, buffers) = (&self.pool, &self.slots, &self.buffers);
+            let headroom = |token, offset| {
+                let (buffer, offset) = buffers.headroom(token, offset)?;
+                let page = match buffer {
+                    Buffer::Pool => 0,
+                    Buffer::Page(slot) => Slots::<P>::offset(slot),
+                };
+                memory(pool, slots, buffer).load_u16(page + offset).ok()
+            };
             match self.transport.receive(headroom) {
-                Ok(None) => return false,
+                Ok(None) => {
+                    more = false;
+                    break;
+                }
                 Ok(Some(received)) => self.received(&received),
                 Err(_) => self.counters.count(Counter::DeviceFault),
             }
         }
-        true
-    }
-
-    /// Lends the device a buffer.
-    pub(crate) fn post(&mut self, token: u16) {
-        if let Some(piece) = self.buffers.post(token)
-            && self.transport.post(piece, token).is_err()
-        {
-            // It takes no more than it said; the buffer is lost to it until the driver starts anew.
-            self.buffers.take(token);
-            self.counters.count(Counter::DeviceFault);
-        }
+        self.commit();
+        self.refill();
+        more
     }
 
     #[inline]
     fn received(&mut self, received: &Received) {
-        let Some((start, room)) = self.buffers.take(received.token) else {
+        let Some(buffer) = self.buffers.take(received.token) else {
             self.counters.count(Counter::DeviceLie);
             return;
         };
-        if !self.look_at(received, start, room) {
-            self.post(received.token);
+        let (start, room) = match buffer {
+            Buffer::Pool => self.buffers.pool_extent(received.token),
+            Buffer::Page(slot) => {
+                let (start, room) = self.buffers.page_extent();
+                (Slots::<P>::offset(slot) + start, room)
+            }
+        };
+        let fits = received
+            .offset
+            .checked_add(received.length)
+            .is_some_and(|end| end <= room);
+        let fragment = Fragment {
+            token: received.token,
+            buffer,
+            part: Part {
+                offset: start + received.offset as usize,
+                length: if fits { received.length } else { 0 },
+            },
+        };
+        let limit = self.information.frame_limit;
+        match self.assembly.take(fragment, fits, received.more, limit) {
+            Next::Whole => self.arrived(&[fragment]),
+            Next::Part => {}
+            Next::Complete => {
+                let fragments = self.assembly.complete();
+                self.arrived(fragments.list());
+            }
+            Next::Drop(counter) => {
+                if let Some(counter) = counter {
+                    self.counters.count(counter);
+                }
+                let fragments = self.assembly.complete();
+                self.release_all(fragments.list());
+                self.release(fragment.token, fragment.buffer);
+            }
         }
     }
 
-    /// Looks at a filled buffer. `true`: it is still needed.
+    /// A whole frame has arrived.
     #[inline]
-    fn look_at(&mut self, received: &Received, start: usize, room: u32) -> bool {
-        if received.more || self.giant {
-            if !self.giant {
-                self.counters.count(Counter::DeviceGiant);
-            }
-            self.giant = received.more;
-            return false;
-        }
-        let length = received.length;
-        let fits = received
-            .offset
-            .checked_add(length)
-            .is_some_and(|end| end <= room);
-        if length < HEADER || !fits {
-            self.counters.count(Counter::DeviceRunt);
-            return false;
-        }
-        let part = Part {
-            offset: start + received.offset as usize,
-            length,
+    fn arrived(&mut self, fragments: &[Fragment]) {
+        let Some(first) = fragments.first() else {
+            return;
         };
-        let destination = Header::destination(self.pool.memory(), part.offset);
+        let memory = memory(&self.pool, &self.slots, first.buffer);
+        let destination = Header::destination(memory, first.part.offset);
         if destination.is_group() {
-            return self.fan_out_received(destination, received.token, part);
+            self.fan_out_received(destination, fragments);
+            return;
         }
-        match self.demux.station(destination, Side::Wire) {
-            None => self.counters.count(Counter::Nobody),
-            Some(number) => {
-                let source = Source::whole(self.pool.memory(), part);
-                let delivered = deliver(
-                    &mut self.ports,
-                    &mut self.dirty,
-                    number,
-                    &source,
-                    Origin::Wire,
-                );
-                if let Err(end) = delivered {
-                    self.end(number, end);
+        let Some(number) = self.demux.station(destination, Side::Wire) else {
+            self.counters.count(Counter::Nobody);
+            return self.release_all(fragments);
+        };
+        if let Err(end) = self.deliver_received(number, fragments) {
+            self.end(number, end);
+        }
+    }
+
+    /// Delivers a frame from the wire to a port by its strategy, or drops and counts it.
+    #[inline]
+    fn deliver_received(&mut self, number: PortNumber, fragments: &[Fragment]) -> Result<(), End> {
+        let length = fragments.iter().map(|one| one.part.length).sum();
+        let flips = match self.ports.get(number as usize).and_then(Option::as_ref) {
+            Some(port) => match &port.state {
+                State::Open(session) => session.receiving.flips(&port.settings.receive, length),
+                _ => false,
+            },
+            None => false,
+        };
+        if flips {
+            match self.flip(number, fragments) {
+                Ok(true) => return Ok(()),
+                Ok(false) => {}
+                Err(undelivered) => {
+                    self.release_all(fragments);
+                    return self.not_delivered(number, undelivered);
                 }
             }
         }
-        false
+        let copied = self.copy_received(number, fragments);
+        self.release_all(fragments);
+        copied
+    }
+
+    fn not_delivered(&mut self, number: PortNumber, undelivered: Undelivered) -> Result<(), End> {
+        match undelivered {
+            Undelivered::Dropped(counter) => {
+                if let Some(port) = self.port(number) {
+                    port.counters.count(counter);
+                }
+                Ok(())
+            }
+            Undelivered::End(end) => Err(end),
+        }
+    }
+
+    #[inline]
+    fn copy_received(&mut self, number: PortNumber, fragments: &[Fragment]) -> Result<(), End> {
+        let origin = Origin::Wire(fragments.iter().any(|fragment| match fragment.buffer {
+            Buffer::Pool => false,
+            Buffer::Page(slot) => self.slots.owner(slot).is_none(),
+        }));
+        let stretch = |fragment: &Fragment| Stretch {
+            memory: memory(&self.pool, &self.slots, fragment.buffer),
+            part: fragment.part,
+        };
+        let (ports, dirty, deliveries) = (&mut self.ports, &mut self.dirty, &mut self.deliveries);
+        let mut deliver = |stretches: &[Stretch<'_, P::Own>]| {
+            let source = Source::new(stretches);
+            deliver(ports, dirty, deliveries, number, &source, origin)
+        };
+        match fragments {
+            [fragment] => deliver(&[stretch(fragment)]),
+            _ => {
+                let first = fragments.first().map(stretch);
+                let Some(first) = first else {
+                    return Ok(());
+                };
+                let mut stretches = [first; crate::assembly::MOST];
+                for (to, fragment) in stretches.iter_mut().zip(fragments) {
+                    *to = stretch(fragment);
+                }
+                deliver(&stretches[..fragments.len().min(crate::assembly::MOST)])
+            }
+        }
+    }
+
+    /// Buffers have been used.
+    #[inline]
+    pub(crate) fn release_all(&mut self, fragments: &[Fragment]) {
+        for fragment in fragments {
+            self.release(fragment.token, fragment.buffer);
+        }
     }
 }
 
-/// Delivers a frame to a port, or drops and counts it.
+/// The window that a buffer lies in.
+#[inline]
+pub(crate) fn memory<'a, P: Program>(
+    pool: &'a dev::pool::Pool<P>,
+    slots: &'a Slots<P>,
+    buffer: Buffer,
+) -> &'a P::Own {
+    match buffer {
+        Buffer::Pool => pool.memory(),
+        // There is a window to every slot.
+        Buffer::Page(slot) => slots.memory(slot).unwrap_or(pool.memory()),
+    }
+}
+
+/// Copies a frame to a port, or drops and counts it.
 ///
 /// # Errors
 /// The recipient's session must end.
@@ -120,6 +226,7 @@ impl<P: Program, T: Transport> Driver<P, T> {
 pub(crate) fn deliver<P: Program>(
     ports: &mut [Option<Box<Port<P>>>],
     dirty: &mut Vec<PortNumber>,
+    deliveries: &mut Deliveries,
     number: PortNumber,
     frame: &Source<'_, P::Own>,
     origin: Origin,
@@ -131,27 +238,42 @@ pub(crate) fn deliver<P: Program>(
         port.counters.count(Counter::NoSession);
         return Ok(());
     };
-    match strategy::deliver(port.settings.receive.strategy, session, frame) {
-        Ok(()) => {
-            port.counters.count(Counter::ReceivedFrames);
-            port.counters
-                .add(Counter::ReceivedBytes, frame.length() as u64);
-            port.counters.count(Counter::Copied);
-            match origin {
-                Origin::Wire => {}
-                Origin::Session => port.counters.count(Counter::ReceivedSwitched),
-                Origin::Group => port.counters.count(Counter::ReceivedMulticast),
-            }
-            if !session.dirty {
-                session.dirty = true;
-                dirty.push(number);
-            }
-            Ok(())
-        }
+    let placed = match copy::place(session, frame) {
+        Ok(placed) => placed,
         Err(Undelivered::Dropped(counter)) => {
             port.counters.count(counter);
-            Ok(())
+            return Ok(());
         }
-        Err(Undelivered::End(end)) => Err(end),
+        Err(Undelivered::End(end)) => return Err(end),
+    };
+    let recovered = origin == Origin::Wire(true);
+    if session.receiving.deferred > 0 {
+        // It must not overtake what waits for an exchange.
+        for piece in placed.pieces() {
+            session.receiving.deferred += 1;
+            deliveries.add(Delivery {
+                port: number,
+                serial: session.serial,
+                descriptor: *piece,
+                way: Way::Copied,
+                recovered,
+                swap: None,
+            });
+        }
+        return Ok(());
     }
+    for piece in placed.pieces() {
+        session.filled.push(&session.receive, *piece)?;
+    }
+    count(&mut port.counters, frame.length(), Way::Copied, recovered);
+    match origin {
+        Origin::Wire(_) => {}
+        Origin::Session => port.counters.count(Counter::ReceivedSwitched),
+        Origin::Group => port.counters.count(Counter::ReceivedMulticast),
+    }
+    if !session.dirty {
+        session.dirty = true;
+        dirty.push(number);
+    }
+    Ok(())
 }

@@ -265,7 +265,7 @@ impl<P: Program, T: Transport> Driver<P, T> {
         let Some(number) = self.jobs.pop_front() else {
             return;
         };
-        if self.attach_step(number) || self.close_step(number) {
+        if self.attach_step(number) || self.close_step(number) || self.switch_step(number) {
             self.jobs.push_back(number);
         }
     }

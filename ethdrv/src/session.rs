@@ -12,6 +12,8 @@ use ring::{CAPACITY, Consumer, Descriptor, Producer};
 use crate::flight::Borrowed;
 use crate::misbehaviour::{End, Kind};
 use crate::pages::ReceivePages;
+use crate::receiving::Receiving;
+use crate::slots::{Page, SlotNumber};
 
 /// Pieces of this many bytes are what a frame in transmission occupies of its page.
 const PIECE_BITS: u32 = 8;
@@ -57,6 +59,8 @@ pub struct Session<P: Program> {
     pub transmit: Consumer,
     /// States of the receive pages.
     pub pages: ReceivePages,
+    /// How it receives.
+    pub receiving: Receiving,
     /// The transmit pages.
     pub transmit_pages: Vec<TransmitPage>,
     /// Frames that the device or other sessions still need.
@@ -92,6 +96,12 @@ pub struct Assets<P: Program> {
     pub place: Option<P::Place>,
     /// What is pinned of the transmit segment.
     pub pins: Vec<Pinned>,
+    /// The session's bank, with the right to buy from it.
+    pub purse: Option<CapAddr>,
+    /// The segment of the hidden pages, bought from the driver's bank.
+    pub hidden: Option<CapAddr>,
+    /// Slots that receive pages were pinned in, to be unpinned.
+    pub slots: Vec<SlotNumber>,
 }
 
 impl<P: Program> Default for Assets<P> {
@@ -108,6 +118,9 @@ impl<P: Program> Assets<P> {
             segment: None,
             place: None,
             pins: Vec::new(),
+            purse: None,
+            hidden: None,
+            slots: Vec::new(),
         }
     }
 }
@@ -121,7 +134,7 @@ impl<P: Program> Session<P> {
         serial: u64,
         receive: P::Shared,
         transmit_memory: P::Own,
-        receive_pages: u16,
+        pages: ReceivePages,
         notify: CapAddr,
         assets: Assets<P>,
     ) -> Result<Session<P>, (End, Assets<P>)> {
@@ -153,7 +166,8 @@ impl<P: Program> Session<P> {
             filled,
             returned,
             transmit,
-            pages: ReceivePages::new(receive_pages),
+            pages,
+            receiving: Receiving::new(),
             transmit_pages,
             in_flight: 0,
             fanouts: 0,
@@ -267,6 +281,67 @@ impl<P: Program> Session<P> {
             self.transmit.release(1);
             next = next.wrapping_add(1);
         }
+    }
+
+    /// Whether the `filled` ring has room for so many entries more.
+    ///
+    /// # Errors
+    /// The client misbehaves.
+    #[inline]
+    pub fn has_room(&mut self, entries: u32) -> Result<bool, End> {
+        let wanted = entries + self.receiving.deferred;
+        Ok(self.filled.room() >= wanted || self.filled.refresh(&self.transmit_memory)? >= wanted)
+    }
+
+    /// Takes a page to be lent to the device: a hidden one of a sealed session, otherwise one to spare
+    /// beyond what it needs for exchanges. Answers the slot.
+    #[inline]
+    pub fn lend_page(&mut self) -> Option<SlotNumber> {
+        let slot = match self.receiving.sealed {
+            true => {
+                let number = self.receiving.hidden.spare.pop()?;
+                *self.receiving.hidden.slots.get(number as usize)?
+            }
+            false if self.pages.spare() * 4 <= self.pages.total() => None,
+            false => self.pages.take().and_then(|number| self.pages.slot(number)),
+        }?;
+        self.receiving.away += 1;
+        Some(slot)
+    }
+
+    /// A page that was away is at home again.
+    #[inline]
+    pub fn came_back(&mut self, page: Page) {
+        self.receiving.away -= 1;
+        match page {
+            Page::Seen(number) => {
+                self.pages.soil(number);
+                self.pages.put_back(number);
+            }
+            Page::Hidden(number) => self.receiving.hidden.spare.push(number),
+        }
+    }
+
+    /// A page's frame is pinned in that slot now.
+    #[inline]
+    pub fn set_slot(&mut self, page: Page, slot: SlotNumber) {
+        match page {
+            Page::Seen(number) => self.pages.set_slot(number, Some(slot)),
+            Page::Hidden(number) => {
+                if let Some(entry) = self.receiving.hidden.slots.get_mut(number as usize) {
+                    *entry = Some(slot);
+                }
+            }
+        }
+    }
+
+    /// Where a page lies: segment and place.
+    #[inline]
+    pub fn place(&self, page: Page) -> Option<(CapAddr, u16)> {
+        Some(match page {
+            Page::Seen(number) => (self.assets.segment?, ReceivePages::place(number) as u16),
+            Page::Hidden(number) => (self.assets.hidden?, number),
+        })
     }
 
     /// Takes in what the client gave back.

@@ -1,14 +1,14 @@
-//! How a frame reaches a session's pages: one file a strategy.
+//! How a frame reaches a session's pages.
+//!
+//! By the port's settings a frame is [copied](copy) or [flipped](flip); `hybrid` decides by its length.
+//! Where flipping can't be done (the frame doesn't lie in a page that can be exchanged, or not yet, or
+//! no longer) it is copied, whatever the settings say.
 
 pub mod copy;
+pub mod flip;
 
-use dev::Program;
-use dev::settings::Strategy;
-use dev::statistics::Counter;
-
-use crate::frame::Source;
 use crate::misbehaviour::End;
-use crate::session::Session;
+use dev::statistics::Counter;
 
 /// Why a frame wasn't delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,17 +37,35 @@ impl From<sys::Fault> for Undelivered {
     }
 }
 
-/// Delivers a frame by the port's strategy.
-///
-/// # Errors
-/// The frame is dropped, or the session ends. The recipient sees nothing of it then.
-#[inline]
-pub fn deliver<P: Program>(
-    strategy: Strategy,
-    session: &mut Session<P>,
-    frame: &Source<'_, P::Own>,
-) -> Result<(), Undelivered> {
-    match strategy {
-        Strategy::Copy | Strategy::Flip | Strategy::Hybrid => copy::deliver(session, frame),
+/// How a frame came to its recipient.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// All of it stayed where the device put it, in pages of the recipient's.
+    InPlace,
+    /// Pages were exchanged for it.
+    Exchanged,
+    /// Some of it, or all, was copied.
+    Copied,
+}
+
+impl Way {
+    /// The way of a frame of which one piece came so and the rest as `other`.
+    #[inline]
+    pub const fn and(self, other: Way) -> Way {
+        if self as u8 > other as u8 {
+            self
+        } else {
+            other
+        }
+    }
+
+    /// What counts it.
+    #[inline]
+    pub const fn counter(self) -> Counter {
+        match self {
+            Way::InPlace => Counter::InPlace,
+            Way::Exchanged => Counter::Exchanged,
+            Way::Copied => Counter::Copied,
+        }
     }
 }

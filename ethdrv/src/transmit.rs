@@ -11,7 +11,7 @@ use crate::close::Landed;
 use crate::demux::PortNumber;
 use crate::driver::{Driver, session};
 use crate::flight::Borrowed;
-use crate::frame::Source;
+use crate::frame::{MOST_PARTS, Source, Stretch};
 use crate::misbehaviour::End;
 use crate::outlet::{From, Outlet, Sent};
 use crate::port::State;
@@ -164,15 +164,22 @@ impl<P: Program, T: Transport> Driver<P, T> {
                 }
             };
             let rest_memory = session.transmit_memory.clone();
-            let source = Source {
-                head_memory: self.pool.memory(),
-                head,
-                rest_memory: &rest_memory,
-                rest,
+            let head = Stretch {
+                memory: self.pool.memory(),
+                part: head,
             };
+            let mut stretches = [head; 1 + MOST_PARTS];
+            for (to, part) in stretches[1..].iter_mut().zip(rest.parts()) {
+                *to = Stretch {
+                    memory: &rest_memory,
+                    part: *part,
+                };
+            }
+            let source = Source::new(&stretches[..1 + rest.parts().len()]);
             let delivered = deliver(
                 &mut self.ports,
                 &mut self.dirty,
+                &mut self.deliveries,
                 recipient,
                 &source,
                 Origin::Session,

@@ -196,8 +196,7 @@ impl<M: Machine> Kernel<'_, M> {
         }
     }
 
-    /// A token that was never used: 64 bits last for centuries of nothing but calls, so that the count
-    /// wraps is not looked for.
+    /// A token that was never used.
     #[inline(always)]
     pub(crate) fn next_token(&self) -> u64 {
         let token = self.tokens.get().wrapping_add(1);

@@ -1,18 +1,38 @@
-//! `copy`: a frame is received into a buffer of the driver's and copied into a page of the
-//! recipient's.
+//! Copying: a frame is copied, from wherever it lies, into pages of the recipient's.
 //!
-//! The recipient's pages are mapped, not pinned: they may vanish at any byte of the copy. Then nothing
-//! was published, and the session ends. Small frames are packed into an open page.
+//! The recipient's pages may vanish at any byte of the copy. Then nothing was published, and the
+//! session ends. Small frames are packed into an open page; a frame of more than a page gets pages of
+//! its own.
 
 use abi::PAGE_SIZE;
 use dev::Program;
+use dev::layout::MORE;
 use dev::statistics::Counter;
 use ring::Descriptor;
 use sys::Mem;
 
 use super::Undelivered;
-use crate::frame::{Part, Source};
+use crate::frame::{MOST_PIECES, Source};
+use crate::pages::ReceivePages;
 use crate::session::Session;
+
+/// Zeros, for what lies between frames.
+const ZEROS: [u8; crate::pages::ALIGNMENT as usize] = [0; crate::pages::ALIGNMENT as usize];
+
+/// Where a frame was put: the client's from now on, but not told to it yet.
+#[derive(Clone, Copy, Debug)]
+pub struct Placed {
+    pieces: [Descriptor; MOST_PIECES],
+    count: usize,
+}
+
+impl Placed {
+    /// The frame's pieces.
+    #[inline]
+    pub fn pieces(&self) -> &[Descriptor] {
+        &self.pieces[..self.count]
+    }
+}
 
 /// Copies a frame into the recipient's next room.
 ///
@@ -20,14 +40,17 @@ use crate::session::Session;
 /// No page to spare, or the ring is left full: dropped. The memory is gone, or the client
 /// misbehaves: the session ends.
 #[inline]
-pub fn deliver<P: Program>(
+pub fn place<P: Program>(
     session: &mut Session<P>,
     frame: &Source<'_, P::Own>,
-) -> Result<(), Undelivered> {
-    if session.filled.room() == 0 && session.filled.refresh(&session.transmit_memory)? == 0 {
+) -> Result<Placed, Undelivered> {
+    let length = frame.length();
+    if length > PAGE_SIZE as u32 {
+        return place_pages(session, frame);
+    }
+    if !session.has_room(1)? {
         return Err(Undelivered::Dropped(Counter::RingFull));
     }
-    let length = frame.length();
     let pages = &session.pages;
     if !pages.fits_open(length) && pages.spare() < pages.total() / 2 {
         // Not only when there is none left: the ring of returns may be full of small frames of few
@@ -44,25 +67,57 @@ pub fn deliver<P: Program>(
                 .ok_or(Undelivered::Dropped(Counter::NoPage))?
         }
     };
-    let to = room.page as usize * PAGE_SIZE + room.offset as usize;
-    let copy = |memory: &P::Own, part: Part, to: usize| {
-        memory.copy_to(part.offset, &session.receive, to, part.length as usize)
-    };
-    copy(frame.head_memory, frame.head, to)?;
-    if frame.rest.length > 0 {
-        copy(
-            frame.rest_memory,
-            frame.rest,
-            to + frame.head.length as usize,
-        )?;
+    let page = room.page as usize * PAGE_SIZE;
+    frame.copy(0, &session.receive, page + room.offset as usize, length)?;
+    if let Some((offset, count)) = session.pages.gap(length) {
+        let zeros = &ZEROS[..count as usize];
+        session.receive.write(page + offset as usize, zeros)?;
     }
-    let descriptor = Descriptor {
+    session.pages.hold(length);
+    let mut pieces = [Descriptor::default(); MOST_PIECES];
+    pieces[0] = Descriptor {
         page: room.page,
         offset: room.offset,
         length,
         flags: 0,
     };
-    session.filled.push(&session.receive, descriptor)?;
-    session.pages.hold(length);
-    Ok(())
+    Ok(Placed { pieces, count: 1 })
+}
+
+/// The same for a frame of more than a page: as many pages as it takes, or none.
+fn place_pages<P: Program>(
+    session: &mut Session<P>,
+    frame: &Source<'_, P::Own>,
+) -> Result<Placed, Undelivered> {
+    let length = frame.length();
+    let count = (length as usize).div_ceil(PAGE_SIZE);
+    if count > MOST_PIECES || !session.has_room(count as u32)? {
+        return Err(Undelivered::Dropped(Counter::RingFull));
+    }
+    if session.pages.spare() < session.pages.total() / 2 || session.pages.spare() < count {
+        session.collect_returns()?;
+    }
+    if session.pages.spare() < count {
+        return Err(Undelivered::Dropped(Counter::NoPage));
+    }
+    let mut pieces = [Descriptor::default(); MOST_PIECES];
+    let mut done = 0;
+    for (n, piece) in pieces[..count].iter_mut().enumerate() {
+        let Some(number) = session.pages.take() else {
+            return Err(Undelivered::Dropped(Counter::NoPage));
+        };
+        let page = ReceivePages::place(number);
+        let bytes = (length - done).min(PAGE_SIZE as u32);
+        // If the memory is gone, so is the session, with the pages taken.
+        frame.copy(done, &session.receive, page as usize * PAGE_SIZE, bytes)?;
+        session.pages.hold_copied(number, 0, bytes);
+        *piece = Descriptor {
+            page,
+            offset: 0,
+            length: bytes,
+            flags: if n + 1 < count { MORE } else { 0 },
+        };
+        done += bytes;
+    }
+    Ok(Placed { pieces, count })
 }

@@ -3,9 +3,12 @@
 mod support;
 
 mod attach;
+mod flip;
 mod hostile;
 mod multicast;
 mod pulse;
 mod receive;
 mod revocation;
+mod sealed;
 mod send;
+mod switch;

@@ -99,8 +99,8 @@ fn at_access(n: u64, bank_of: impl Fn(&Client, &World) -> usize) -> bool {
     came
 }
 
-/// Slots that a session takes of the driver: its bank, its receive segment, its notification.
-const PER_SESSION: usize = 3;
+/// Slots that a session takes of the driver: its bank, twice, its receive segment, its notification.
+const PER_SESSION: usize = 4;
 
 #[test]
 fn pitfall_10_the_user_bank_goes_at_every_access() {

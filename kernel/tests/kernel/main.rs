@@ -10,7 +10,6 @@ mod aperture;
 mod batch;
 mod caller;
 mod capability;
-mod console;
 mod device;
 mod exchange;
 mod fault;

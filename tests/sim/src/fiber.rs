@@ -87,8 +87,7 @@ fn obey(wake: Wake) {
     }
 }
 
-/// What a panic said.
-pub(crate) fn message(payload: &(dyn Any + Send)) -> String {
+fn message(payload: &(dyn Any + Send)) -> String {
     let text = payload
         .downcast_ref::<&str>()
         .map(|text| (*text).to_owned());

@@ -6,9 +6,10 @@
 use alloc::vec::Vec;
 
 use abi::batch::LIMIT;
-use abi::cap::Rights;
-use abi::{APERTURE_SLOTS, PAGE_SIZE};
-use sys::object::{Aperture, Table};
+use abi::cap::{CapAddr, Rights};
+use abi::error::EMFILE;
+use abi::{APERTURE_SLOTS, CAP_TABLE_SLOTS, PAGE_SIZE};
+use sys::object::{Aperture, CapTable, Table};
 use sys::{Cap, Error, Mem};
 
 use crate::Program;
@@ -118,23 +119,49 @@ impl<P: Program> Window<P> {
         if count as usize > LIMIT || beyond(slot) || beyond(index) {
             return Err(Error::new(abi::error::EINVAL));
         }
+        let mut orders = [(0, 0); LIMIT];
+        for (n, order) in (0..count).zip(&mut orders) {
+            *order = (slot + n, index + n);
+        }
+        let orders = &orders[..count as usize];
+        self.pin_each(program, segment, direction, orders, |n, address| {
+            into.push(Pinned {
+                slot: slot + n as u16,
+                address,
+            });
+        })
+    }
+
+    /// Pins pages one by one, at most 64: each order is a slot and a place. `pinned` gets the number of
+    /// each order that was carried out, and where the device reaches the frame.
+    ///
+    /// # Errors
+    /// As for [`pin`](Window::pin).
+    pub fn pin_each(
+        &self,
+        program: &P,
+        segment: Cap<Table>,
+        direction: u8,
+        orders: &[(u16, u16)],
+        mut pinned: impl FnMut(usize, u64),
+    ) -> Result<(), Error> {
+        if orders.len() > LIMIT {
+            return Err(Error::new(abi::error::EINVAL));
+        }
         let batch = program.batch();
-        for n in 0..count {
-            let entry = (slot + n) as u64 | ((index + n) as u64) << 16 | (direction as u64) << 32;
-            own(batch.store_u64(n as usize * 16, entry))?;
-            own(batch.store_u64(n as usize * 16 + 8, 0))?;
+        for (n, (slot, index)) in orders.iter().enumerate() {
+            let entry = *slot as u64 | (*index as u64) << 16 | (direction as u64) << 32;
+            own(batch.store_u64(n * 16, entry))?;
+            own(batch.store_u64(n * 16 + 8, 0))?;
         }
         let sys = program.sys();
         self.aperture
-            .pin_batch(sys, BATCH_PAGE, segment, 0, count as u64)?;
+            .pin_batch(sys, BATCH_PAGE, segment, 0, orders.len() as u64)?;
         let mut result = Ok(());
-        for n in 0..count {
-            let status = (own(batch.load_u64(n as usize * 16))? >> 48) as u32;
+        for n in 0..orders.len() {
+            let status = (own(batch.load_u64(n * 16))? >> 48) as u32;
             match Error::check(status) {
-                Ok(()) => into.push(Pinned {
-                    slot: slot + n,
-                    address: own(batch.load_u64(n as usize * 16 + 8))?,
-                }),
+                Ok(()) => pinned(n, own(batch.load_u64(n * 16 + 8))?),
                 Err(error) => result = result.and(Err(error)),
             }
         }
@@ -146,21 +173,70 @@ impl<P: Program> Window<P> {
     /// # Errors
     /// `VOID`: the aperture is gone, and its pins are no longer the caller's: `pinned` is empty then.
     pub fn unpin(&self, program: &P, pinned: &mut Vec<Pinned>) -> Result<(), Error> {
-        let batch = program.batch();
+        let mut slots = [0; LIMIT];
         let first = pinned.len().saturating_sub(LIMIT);
         let count = pinned.len() - first;
-        if count == 0 {
+        for (pin, slot) in pinned.drain(first..).zip(&mut slots) {
+            *slot = pin.slot;
+        }
+        self.unpin_each(program, &slots[..count])
+            .inspect_err(|_| pinned.clear())
+    }
+
+    /// Unpins slots, at most 64. The device must be done with them.
+    ///
+    /// # Errors
+    /// `VOID`: the aperture is gone, and its pins are no longer the caller's.
+    pub fn unpin_each(&self, program: &P, slots: &[u16]) -> Result<(), Error> {
+        if slots.is_empty() {
             return Ok(());
         }
-        for (n, pin) in pinned.drain(first..).enumerate() {
-            own(batch.store_u64(n * 8, pin.slot as u64))?;
+        if slots.len() > LIMIT {
+            return Err(Error::new(abi::error::EINVAL));
         }
-        let done = self
-            .aperture
-            .unpin_batch(program.sys(), BATCH_PAGE, 0, count as u64);
-        if let Err(error) = done {
-            pinned.clear();
-            return Err(error);
+        let batch = program.batch();
+        for (n, slot) in slots.iter().enumerate() {
+            own(batch.store_u64(n * 8, *slot as u64))?;
+        }
+        self.aperture
+            .unpin_batch(program.sys(), BATCH_PAGE, 0, slots.len() as u64)
+            .map(|_| ())
+    }
+
+    /// Exchanges the frames at pairs of places, at most 64: `result` gets the number of each pair and
+    /// how it went. Pins and slots stay with the frames. The places' segments lie in up to three
+    /// `CapTable`s of the program's; a pair that would need a fourth isn't tried (`EMFILE`).
+    ///
+    /// # Errors
+    /// Nothing was exchanged: `EINVAL`, more than 64; those of the invocation.
+    pub fn exchange(
+        &self,
+        program: &P,
+        pairs: &[[(CapAddr, u16); 2]],
+        mut result: impl FnMut(usize, Result<(), Error>),
+    ) -> Result<(), Error> {
+        if pairs.len() > LIMIT {
+            return Err(Error::new(abi::error::EINVAL));
+        }
+        let batch = program.batch();
+        let mut tables = Tables::default();
+        for (n, pair) in pairs.iter().enumerate() {
+            let places = pair[0].1 as u64 | (pair[1].1 as u64) << 16;
+            let segments = pair.map(|(segment, _)| tables.find(program.table_of(segment)));
+            let entry = match segments {
+                [Some(one), Some(other)] => one as u64 | (other as u64) << 16 | places << 32,
+                // The same place twice: refused.
+                _ => 0,
+            };
+            own(batch.store_u64(n * 16, entry))?;
+            own(batch.store_u64(n * 16 + 8, abi::error::status(EMFILE) as u64))?;
+        }
+        let sys = program.sys();
+        self.aperture
+            .exchange_batch(sys, BATCH_PAGE, &tables.caps(), 0, pairs.len() as u64)?;
+        for n in 0..pairs.len() {
+            let status = own(batch.load_u64(n * 16 + 8))? as u32;
+            result(n, Error::check(status));
         }
         Ok(())
     }
@@ -171,6 +247,33 @@ impl<P: Program> Window<P> {
     /// `VOID`: the aperture is gone.
     pub fn limbo(&self, program: &P) -> Result<Limbo, Error> {
         self.aperture.limbo(program.sys()).map(Limbo::from_words)
+    }
+}
+
+/// The tables that the segments of a batch of exchanges lie in.
+#[derive(Default)]
+struct Tables {
+    list: [CapAddr; 3],
+    count: usize,
+}
+
+impl Tables {
+    /// How an entry names a slot of a table, unless that would be a fourth table.
+    fn find(&mut self, (table, slot): (Cap<CapTable>, u16)) -> Option<u16> {
+        let known = self.list[..self.count].iter();
+        let number = match known.clone().position(|known| *known == table.address()) {
+            Some(number) => number,
+            None => {
+                *self.list.get_mut(self.count)? = table.address();
+                self.count += 1;
+                self.count - 1
+            }
+        };
+        Some(slot + (number * CAP_TABLE_SLOTS) as u16)
+    }
+
+    fn caps(&self) -> [Cap<CapTable>; 3] {
+        self.list.map(Cap::at)
     }
 }
 

@@ -111,15 +111,26 @@ impl Client {
         let mut frames = Vec::new();
         while let Some(frame) = session.receive()? {
             let mut bytes = vec![0; frame.len()];
-            session
-                .receive_memory()
-                .read(frame.offset(), &mut bytes)
+            frame
+                .read(session.receive_memory(), &mut bytes)
                 .map_err(|_| Lost::Revoked)?;
             frames.push(bytes);
             session.give_back(frame);
         }
         session.flush(&program)?;
         Ok(frames)
+    }
+
+    /// All bytes that the client sees of its receive pages.
+    pub fn receive_pages(&mut self) -> Vec<u8> {
+        let pages = self.receive_pages as usize;
+        let mut bytes = vec![0; pages * PAGE_SIZE];
+        let memory = self.session().receive_memory().clone();
+        for (n, page) in bytes.chunks_mut(PAGE_SIZE).enumerate() {
+            let place = dev::layout::FIRST_RECEIVE_PAGE as usize + n;
+            memory.read(place * PAGE_SIZE, page).unwrap();
+        }
+        bytes
     }
 
     /// Writes a raw entry into the `transmit` ring, and publishes it.

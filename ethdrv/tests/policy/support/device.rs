@@ -29,6 +29,8 @@ pub struct Device {
     /// Frames complete when the driver looks; otherwise when the test says.
     pub prompt: bool,
     completed: VecDeque<u16>,
+    /// Buffers of a frame that were filled and not given back yet.
+    filled: VecDeque<Received>,
     /// Buffers filled and posted again.
     pub dropped: usize,
     pub interest: Interest,
@@ -40,7 +42,7 @@ pub struct Device {
 }
 
 impl Device {
-    pub fn new(kernel: &Shared, capacity: u16) -> Device {
+    pub fn new(kernel: &Shared, capacity: u16, frame_limit: u32) -> Device {
         Device {
             kernel: kernel.clone(),
             posted: VecDeque::new(),
@@ -51,6 +53,7 @@ impl Device {
             wire: Vec::new(),
             prompt: true,
             completed: VecDeque::new(),
+            filled: VecDeque::new(),
             dropped: 0,
             interest: Interest::default(),
             flushes: 0,
@@ -58,13 +61,44 @@ impl Device {
             filters: 0,
             information: Information {
                 mac: [0x52, 0x54, 0, 0, 0, 1],
-                frame_limit: FRAME_LIMIT,
+                frame_limit,
                 receive_capacity: capacity,
                 transmit_capacity: capacity,
-                pieces: 2,
+                pieces: if frame_limit > FRAME_LIMIT { 5 } else { 2 },
                 receive_headroom: HEADROOM,
                 transmit_headroom: HEADROOM,
             },
+        }
+    }
+
+    /// A frame arrives: it goes into the next buffers posted, or is dropped if they are too few.
+    fn fill(&mut self, frame: &[u8]) {
+        let mut rest = frame;
+        let mut used = Vec::new();
+        let mut offset = HEADROOM;
+        while !rest.is_empty() {
+            let Some((buffer, token)) = self.posted.get(used.len()).copied() else {
+                self.dropped += 1;
+                return;
+            };
+            let (piece, others) = rest.split_at(rest.len().min((buffer.length - offset) as usize));
+            used.push((buffer, token, offset, piece));
+            (rest, offset) = (others, 0);
+        }
+        self.posted.drain(..used.len());
+        let mut kernel = self.kernel.borrow_mut();
+        let last = used.len() - 1;
+        for (n, (buffer, token, offset, piece)) in used.into_iter().enumerate() {
+            kernel.dma(buffer.address, offset as usize, true).fill(0xee);
+            kernel
+                .dma(buffer.address + offset as u64, piece.len(), true)
+                .copy_from_slice(piece);
+            self.filled.push_back(Received {
+                token,
+                offset,
+                length: piece.len() as u32,
+                more: n < last,
+            });
         }
     }
 
@@ -123,26 +157,14 @@ impl Transport for FakeDevice {
             }
             return lie.map(Some);
         }
+        if let Some(received) = device.filled.pop_front() {
+            return Ok(Some(received));
+        }
         let Some(frame) = device.incoming.pop_front() else {
             return Ok(None);
         };
-        let Some((buffer, token)) = device.posted.pop_front() else {
-            device.dropped += 1;
-            return Ok(None);
-        };
-        let mut kernel = device.kernel.borrow_mut();
-        kernel
-            .dma(buffer.address, HEADROOM as usize, true)
-            .fill(0xee);
-        kernel
-            .dma(buffer.address + HEADROOM as u64, frame.len(), true)
-            .copy_from_slice(&frame);
-        Ok(Some(Received {
-            token,
-            offset: HEADROOM,
-            length: frame.len() as u32,
-            more: false,
-        }))
+        device.fill(&frame);
+        Ok(device.filled.pop_front())
     }
 
     fn transmit(&mut self, pieces: &[Piece], token: u16) -> Result<(), Full> {
@@ -181,8 +203,9 @@ impl Transport for FakeDevice {
     fn ask(&mut self, interest: Interest) -> bool {
         let mut device = self.0.borrow_mut();
         device.interest = interest;
-        let received =
-            !device.incoming.is_empty() && !device.posted.is_empty() || !device.lies.is_empty();
+        let received = !device.incoming.is_empty() && !device.posted.is_empty()
+            || !device.lies.is_empty()
+            || !device.filled.is_empty();
         let sent = !device.completed.is_empty() || !device.sent_lies.is_empty();
         interest.receive && received || interest.transmit && sent
     }

@@ -67,11 +67,15 @@ impl World {
     }
 
     pub fn with_capacity(capacity: u16) -> World {
+        World::with(capacity, device::FRAME_LIMIT)
+    }
+
+    pub fn with(capacity: u16, frame_limit: u32) -> World {
         let kernel: Shared = Rc::new(RefCell::new(Kernel::new()));
         let pump = Pump::default();
         let program = FakeProgram::new(&kernel, DRIVER, &pump);
         let init = FakeProgram::new(&kernel, INIT, &pump);
-        let device = Rc::new(RefCell::new(Device::new(&kernel, capacity)));
+        let device = Rc::new(RefCell::new(Device::new(&kernel, capacity, frame_limit)));
         let transport = FakeDevice(device.clone());
         let full = |what| Capability {
             what,
@@ -116,30 +120,44 @@ impl World {
         }
     }
 
+    /// Gives the driver slots for receive pages.
+    pub fn add_aperture(&self) {
+        let slots = self.aperture();
+        let [aperture, window] = slots;
+        self.admin
+            .add_aperture(&self.init.sys, Cap::at(aperture), Cap::at(window))
+            .unwrap();
+        slots.into_iter().for_each(|slot| self.init.give_slot(slot));
+    }
+
+    /// An aperture and its window, in init's slots.
+    fn aperture(&self) -> [u16; 2] {
+        let slots = [(); 2].map(|()| self.init.take_slot().unwrap());
+        let mut kernel = self.kernel.borrow_mut();
+        let (aperture, window) = make_aperture(&mut kernel);
+        for (slot, oid) in slots.into_iter().zip([aperture, window]) {
+            let capability = Capability {
+                what: What::Object(oid),
+                rights: Rights::all(),
+            };
+            kernel.put(INIT, slot, capability);
+        }
+        slots
+    }
+
     /// Makes a port.
     pub fn port(&self, settings: PortSettings) -> TestPort {
         self.try_port(settings).unwrap()
     }
 
     pub fn try_port(&self, settings: PortSettings) -> Result<TestPort, sys::Error> {
-        let slots = [(); 3].map(|()| self.init.take_slot().unwrap());
-        {
-            let mut kernel = self.kernel.borrow_mut();
-            let (aperture, window) = make_aperture(&mut kernel);
-            for (slot, oid) in [(slots[0], aperture), (slots[1], window)] {
-                let capability = Capability {
-                    what: What::Object(oid),
-                    rights: Rights::all(),
-                };
-                kernel.put(INIT, slot, capability);
-            }
-        }
-        let port = Port::at(slots[2]);
+        let [aperture, window] = self.aperture();
+        let port = Port::at(self.init.take_slot().unwrap());
         let number = self.admin.add_port(
             &self.init.sys,
             &settings,
-            Cap::at(slots[0]),
-            Cap::at(slots[1]),
+            Cap::at(aperture),
+            Cap::at(window),
             port,
         )?;
         Ok(TestPort {
@@ -165,6 +183,18 @@ impl World {
         let port = self.port(settings(n));
         let mut client = self.client(port, 1000);
         client.attach().unwrap();
+        client
+    }
+
+    /// A port with an attached client that receives so; the driver has posted what it may.
+    pub fn attached_with(&self, n: u8, receive: Receive) -> Client {
+        let port = self.port(PortSettings {
+            receive,
+            ..settings(n)
+        });
+        let mut client = self.client(port, 1000);
+        client.attach().unwrap();
+        self.run();
         client
     }
 

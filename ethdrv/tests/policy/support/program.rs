@@ -145,7 +145,7 @@ impl FakeMem {
             return Err(Fault::OutOfRange);
         }
         let mut kernel = self.kernel.borrow_mut();
-        if self.revocable {
+        if self.revocable || kernel.is_window(self.segment) {
             kernel.before_access();
         }
         let offset = self.start + offset;
@@ -233,6 +233,9 @@ impl Mem for FakeMem {
         Ok(())
     }
 }
+
+/// Where the capabilities to `CapTable`s but the first lie.
+const TABLES: CapAddr = 0x3f00;
 
 /// A process.
 #[derive(Clone)]
@@ -340,7 +343,16 @@ impl Program for FakeProgram {
     }
 
     fn table_of(&self, address: CapAddr) -> (Cap<CapTable>, u16) {
-        (Cap::at(abi::boot::slot::ROOT), address)
+        let (table, index) = (address / 128, address % 128);
+        if table == 0 {
+            return (Cap::at(abi::boot::slot::ROOT), index);
+        }
+        let at = TABLES + table;
+        let what = What::CapTable(table);
+        let rights = Rights::all();
+        let mut kernel = self.sys.kernel.borrow_mut();
+        kernel.put(self.sys.pid, at, Capability { what, rights });
+        (Cap::at(at), index)
     }
 
     fn batch(&self) -> FakeMem {

@@ -112,8 +112,6 @@ fn on_panic(info: &PanicInfo) -> ! {
 }
 
 fn report(info: &PanicInfo, frame: u64) -> fmt::Result {
-    // What led to it comes first.
-    crate::flush_console();
     let mut to = Serial;
     writeln!(to, "\r\nkernel panic: {}\r", info.message())?;
     if let Some(location) = info.location() {

@@ -42,13 +42,8 @@ const DRIVERS: u64 = 400;
 /// Of all steps, so many tenths are played before everything is taken back.
 const TENTHS: u64 = 6;
 
-/// Who there is: users, and the other end of the wire.
-pub const PARTIES: [&str; 5] = ["steady", "steady-too", "flighty", "foul", "wire"];
-/// The wire's place among the parties.
-const WIRE: usize = PARTIES.len() - 1;
-
-/// How users behave.
-const USERS: [Manner; WIRE] = [
+/// Who there is.
+const USERS: [Manner; 4] = [
     Manner::Steady,
     Manner::Steady,
     Manner::Flighty,
@@ -201,11 +196,9 @@ impl Init {
 
     fn run(&mut self) {
         let end = self.context.world().settings().steps * TENTHS / 10;
-        let world = self.context.world().clone();
-        for n in (0..self.users.len()).filter(|n| world.settings().has(*n)) {
+        for n in 0..self.users.len() {
             self.bring_up(n);
         }
-        self.setting.card.set_talks(world.settings().has(WIRE));
         while !self.context.is_gone() && self.context.world().steps() < end {
             self.act();
             self.pause();
@@ -245,8 +238,7 @@ impl Init {
             (true, 0) => self.destroy_session(n),
             (true, 1) => self.take_back(n),
             (true, _) => {}
-            (false, _) if self.context.world().settings().has(n) => self.bring_up(n),
-            (false, _) => {}
+            (false, _) => self.bring_up(n),
         }
     }
 

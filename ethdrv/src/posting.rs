@@ -1,0 +1,206 @@
+//! Which buffers the device gets: pages of sessions that flip, in turn and in proportion to their
+//! shares, and the driver's own.
+//!
+//! The driver's own buffers are a floor. While somebody copies, or nobody flips, they fill the device's
+//! queue; otherwise they are posted only where pages are too few for a burst, because a frame that
+//! lands in one must be copied.
+
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+
+use dev::Program;
+use dev::statistics::Counter;
+
+use crate::buffers::Buffer;
+use crate::demux::PortNumber;
+use crate::driver::{Driver, session};
+use crate::port::Port;
+use crate::receiving::Phase;
+use crate::session::Session;
+use crate::slots::{Page, SlotNumber, Slots};
+use crate::transport::Transport;
+
+/// Who wants pages posted, and how much there is to share.
+#[derive(Debug, Default)]
+pub struct Posting {
+    /// Buffers that the device takes.
+    capacity: usize,
+    wanting: VecDeque<PortNumber>,
+    /// Shares of all sessions that flip, together.
+    shares: u64,
+    /// Sessions that there are.
+    sessions: usize,
+    /// Sessions that flip.
+    flipping: usize,
+}
+
+impl Posting {
+    /// For a device that takes so many buffers.
+    pub fn new(capacity: u16) -> Posting {
+        Posting {
+            capacity: capacity as usize,
+            ..Posting::default()
+        }
+    }
+
+    /// Makes room for one more port. `false`: there is no memory.
+    pub fn reserve(&mut self, ports: usize) -> bool {
+        self.wanting
+            .try_reserve(ports.saturating_sub(self.wanting.len()))
+            .is_ok()
+    }
+
+    /// A session begins.
+    pub fn open(&mut self) {
+        self.sessions += 1;
+    }
+
+    /// A session ends.
+    pub fn close(&mut self) {
+        self.sessions -= 1;
+    }
+
+    /// A session of this share flips from now on.
+    pub fn enter(&mut self, share: u16) {
+        self.shares += share as u64;
+        self.flipping += 1;
+    }
+
+    /// A session of this share flips no longer.
+    pub fn leave(&mut self, share: u16) {
+        self.shares -= share as u64;
+        self.flipping -= 1;
+    }
+
+    /// How many buffers are to be posted, with the driver's own where there are too few pages.
+    const fn floor(&self) -> usize {
+        match self.flipping > 0 && self.flipping == self.sessions {
+            true => self.capacity / 4,
+            false => self.capacity,
+        }
+    }
+
+    /// How many pages of a session may be away: a quarter of the queue is nobody's, and a page that is
+    /// away can't be exchanged.
+    fn quota<P: Program>(&self, session: &Session<P>) -> u16 {
+        let receiving = &session.receiving;
+        let all = (self.capacity - self.capacity / 4) as u64;
+        let share = all * receiving.share as u64 / self.shares.max(1);
+        let most = match receiving.sealed {
+            true => receiving.hidden.slots.len(),
+            false => session.pages.total() / 2,
+        };
+        (share.max(1)).min(most as u64) as u16
+    }
+
+    /// A session may have pages to post.
+    #[inline]
+    pub fn want<P: Program>(&mut self, number: PortNumber, session: &mut Session<P>) {
+        let receiving = &mut session.receiving;
+        if receiving.phase == Phase::Flipping && !receiving.wants {
+            receiving.wants = true;
+            self.wanting.push_back(number);
+        }
+    }
+
+    /// The next page to post, away from now on.
+    #[inline]
+    fn next<P: Program>(
+        &mut self,
+        ports: &mut [Option<Box<Port<P>>>],
+        slots: &mut Slots<P>,
+    ) -> Option<SlotNumber> {
+        while let Some(number) = self.wanting.pop_front() {
+            let Some(session) = session(ports, number) else {
+                continue;
+            };
+            session.receiving.wants = false;
+            if session.receiving.phase != Phase::Flipping
+                || session.receiving.away >= self.quota(session)
+            {
+                continue;
+            }
+            let Some(slot) = session.lend_page() else {
+                continue;
+            };
+            slots.set_away(slot, true);
+            self.want(number, session);
+            return Some(slot);
+        }
+        None
+    }
+}
+
+impl<P: Program, T: Transport> Driver<P, T> {
+    /// Lends the device what it has too little of.
+    pub(crate) fn refill(&mut self) {
+        while let Some(token) = self.buffers.idle() {
+            let buffer = match self.posting.next(&mut self.ports, &mut self.slots) {
+                Some(slot) => Buffer::Page(slot),
+                None if self.buffers.posted() < self.posting.floor() => Buffer::Pool,
+                None => break,
+            };
+            let piece = match buffer {
+                Buffer::Page(slot) => {
+                    let (address, view) = self.slots.piece(slot).unwrap_or_default();
+                    self.buffers.page_piece(address, view)
+                }
+                Buffer::Pool => self.buffers.pool_piece(token),
+            };
+            self.buffers.lend(token, buffer);
+            if self.transport.post(piece, token).is_err() {
+                // It takes no more than it said; the token is lost to it until the driver starts anew.
+                self.counters.count(Counter::DeviceFault);
+                if self.buffers.take(token).is_some()
+                    && let Buffer::Page(slot) = buffer
+                {
+                    self.bring_back(slot);
+                }
+            }
+        }
+    }
+
+    /// A buffer has been used: its token is free, and its page its owner's.
+    #[inline]
+    pub(crate) fn release(&mut self, token: u16, buffer: Buffer) {
+        self.buffers.release(token);
+        if let Buffer::Page(slot) = buffer {
+            self.bring_back(slot);
+        }
+    }
+
+    /// A page that was away is at home again.
+    #[inline]
+    pub(crate) fn bring_back(&mut self, slot: SlotNumber) {
+        let Some(owner) = self.slots.owner(slot) else {
+            self.slots.bury(slot);
+            return;
+        };
+        self.slots.set_away(slot, false);
+        self.came_back(owner.port, owner.page);
+    }
+
+    /// The same, for a session's page with whatever slot it has now.
+    #[inline]
+    pub(crate) fn came_back(&mut self, number: PortNumber, page: Page) {
+        let Some(session) = session(&mut self.ports, number) else {
+            return;
+        };
+        session.came_back(page);
+        self.posting.want(number, session);
+        let receiving = &mut session.receiving;
+        if receiving.phase == Phase::Draining && receiving.away == 0 && !receiving.working {
+            receiving.working = true;
+            self.jobs.push_back(number);
+        }
+    }
+
+    /// Sessions that may post more than before do.
+    pub(crate) fn post_more(&mut self) {
+        for number in 0..self.ports.len() as PortNumber {
+            if let Some(session) = session(&mut self.ports, number) {
+                self.posting.want(number, session);
+            }
+        }
+    }
+}
