@@ -196,7 +196,8 @@ impl<M: Machine> Kernel<'_, M> {
         }
     }
 
-    /// A token that was never used.
+    /// A token that was never used: 64 bits last for centuries of nothing but calls, so that the count
+    /// wraps is not looked for.
     #[inline(always)]
     pub(crate) fn next_token(&self) -> u64 {
         let token = self.tokens.get().wrapping_add(1);

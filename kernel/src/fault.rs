@@ -52,6 +52,7 @@ impl<M: Machine> Kernel<'_, M> {
         let now = self.machine.ticks();
         self.cpu.timer.set(u64::MAX);
         self.fire_timers(now);
+        self.tend_console(now);
         if now >= self.cpu.slice_end.get() {
             self.take_turns(registers)
         } else {
@@ -63,7 +64,9 @@ impl<M: Machine> Kernel<'_, M> {
     /// The timer's interrupt while nobody runs. Who runs is decided afterwards.
     pub fn idle_tick(&self) {
         self.cpu.timer.set(u64::MAX);
-        self.fire_timers(self.machine.ticks());
+        let now = self.machine.ticks();
+        self.fire_timers(now);
+        self.tend_console(now);
     }
 
     /// Who runs after a device's interrupt.

@@ -17,6 +17,7 @@
 
 pub mod audit;
 pub mod cap;
+pub mod console;
 pub mod device;
 pub mod error;
 pub mod frame;
@@ -50,6 +51,7 @@ mod timer;
 
 use core::cell::Cell;
 
+use console::Console;
 use device::{VECTORS, Vector};
 use flush::Flush;
 use frame::{Frame, FrameRow};
@@ -77,6 +79,7 @@ pub struct Kernel<'a, M> {
     range_notify: Cell<Binding>,
     log_notify: Cell<Binding>,
     log_level: Cell<u64>,
+    console: Console<'a>,
     idle_ticks: Cell<u64>,
     booted: u64,
     #[cfg(feature = "planted-faults")]
@@ -87,12 +90,14 @@ impl<'a, M: Machine> Kernel<'a, M> {
     /// A kernel without processes.
     ///
     /// `objects` lists the frames there are to sell, one object each; `frames` has a row for every
-    /// frame number up to the highest of them; `timers` a place for each object.
+    /// frame number up to the highest of them; `timers` a place for each object; in `console`,
+    /// [`console::BYTES`] long, waits what the console doesn't take at once.
     pub fn new(
         machine: M,
         objects: &'a [ObjectRow],
         frames: &'a [FrameRow],
         timers: &'a [Cell<Frame>],
+        console: &'a [Cell<u8>],
     ) -> Kernel<'a, M> {
         for (n, row) in objects.iter().enumerate() {
             if let Some(frame) = frames.get(row.frame.get().0 as usize) {
@@ -117,6 +122,7 @@ impl<'a, M: Machine> Kernel<'a, M> {
             range_notify: Cell::new(Binding::NONE),
             log_notify: Cell::new(Binding::NONE),
             log_level: Cell::new(3),
+            console: Console::new(console),
             idle_ticks: Cell::new(0),
             booted,
             #[cfg(feature = "planted-faults")]

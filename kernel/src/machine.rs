@@ -117,8 +117,8 @@ pub unsafe trait Machine {
     /// Masks or unmasks an interrupt.
     fn irq_mask(&self, source: Source, masked: bool);
 
-    /// Writes bytes to the console.
-    fn console(&self, bytes: &[u8]);
+    /// Gives the console bytes. Answers how many of them it took: as many as it could without waiting.
+    fn console(&self, bytes: &[u8]) -> usize;
     /// Starts the machine again. Returns where it can't.
     fn reboot(&self);
     /// Stops the machine with a code. Returns where it can't.

@@ -45,6 +45,18 @@ pub fn with_kernel<T>(act: impl FnOnce(&PcKernel) -> T) -> T {
     }
 }
 
+/// Prints what still waits for the console, whoever has the kernel's lock: on the way out of a panic.
+pub fn flush_console() {
+    if KERNEL.is_locked() {
+        // SAFETY: this is the only CPU, with interrupts off: who has the lock is who panicked, and
+        // doesn't go on. Both get shared references only.
+        unsafe { KERNEL.force_unlock() };
+    }
+    if let Some(kernel) = KERNEL.lock().as_ref() {
+        kernel.0.flush_console();
+    }
+}
+
 /// The way from the boot code, with the address of PVH's start-info structure, to the first program.
 pub extern "sysv64" fn start(info: u64) -> ! {
     serial::initialise();
@@ -114,9 +126,10 @@ fn make_kernel(pc: Pc, mut memory: Memory, handover: &Handover) -> PcKernel {
         let frames: *mut FrameRow = memory.allocate(frame_rows * size_of::<FrameRow>())?.cast();
         let objects: *mut ObjectRow = memory.allocate(most * size_of::<ObjectRow>())?.cast();
         let timers: *mut Cell<Frame> = memory.allocate(most * size_of::<Frame>())?.cast();
-        Some((frames, objects, timers))
+        let console: *mut Cell<u8> = memory.allocate(kernel::console::BYTES)?.cast();
+        Some((frames, objects, timers, console))
     })();
-    let Some((frames, objects, timers)) = tables else {
+    let Some((frames, objects, timers, console)) = tables else {
         fail(format_args!("too little memory for the kernel's tables"));
     };
     let mut count = 0;
@@ -134,14 +147,15 @@ fn make_kernel(pc: Pc, mut memory: Memory, handover: &Handover) -> PcKernel {
         // SAFETY: the table has so many rows.
         unsafe { frames.add(n).write(FrameRow::empty()) };
     }
-    // SAFETY: all rows up to these counts are written (a zeroed timer place is `Frame::NONE`), and
-    // the memory is the kernel's for good.
+    // SAFETY: all rows up to these counts are written (a zeroed timer place is `Frame::NONE`), any
+    // bytes wait for the console, and the memory is the kernel's for good.
     unsafe {
         Kernel::new(
             pc,
             core::slice::from_raw_parts(objects, count),
             core::slice::from_raw_parts(frames, frame_rows),
             core::slice::from_raw_parts(timers, count),
+            core::slice::from_raw_parts(console, kernel::console::BYTES),
         )
     }
 }

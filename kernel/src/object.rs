@@ -81,7 +81,8 @@ impl Binding {
 /// What the kernel knows of an object.
 #[repr(C, align(64))]
 pub struct ObjectRow {
-    /// Capabilities with another version are void.
+    /// Capabilities with another version are void. It starts at 1 and only grows: 64 bits last for
+    /// centuries of nothing but rescinding one object, so that it wraps is not looked for.
     pub version: Cell<u64>,
     /// The frame that it owns.
     pub frame: Cell<Frame>,

@@ -150,6 +150,8 @@ pub struct Process {
     pub deadline: Cell<u64>,
     /// Bit that its timer sets.
     pub timer_bit: Cell<u64>,
+    /// Tick at which the lines that it logged would have been due, at the rate that it may log.
+    pub lines_due: Cell<u64>,
     /// Highest priority that it may give.
     pub ceiling: Cell<u64>,
     /// Instruction pointer of the fault entry; 0 for none.
@@ -233,6 +235,11 @@ impl Process {
 /// A process's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Name([u8; 16]);
+
+impl Name {
+    /// The kernel's own.
+    pub(crate) const KERNEL: Name = Name(*b"kernel\0\0\0\0\0\0\0\0\0\0");
+}
 
 impl core::fmt::Display for Name {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {

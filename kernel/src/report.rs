@@ -7,7 +7,7 @@ use abi::fault::Cause;
 use abi::method::{log, reset};
 
 use crate::Kernel;
-use crate::error::{INVALID, METHOD, Result};
+use crate::error::{AGAIN, INVALID, METHOD, Result};
 use crate::frame::{Frame, Words};
 use crate::invoke::{Answer, Invocation};
 use crate::machine::Machine;
@@ -18,16 +18,6 @@ const LINE: usize = 1024;
 
 /// Frames of a backtrace at most.
 const DEPTH: usize = 24;
-
-/// The console as a writer.
-struct Console<'m, M>(&'m M);
-
-impl<M: Machine> Write for Console<'_, M> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.0.console(text.as_bytes());
-        Ok(())
-    }
-}
 
 impl<M: Machine> Kernel<'_, M> {
     /// Methods of the `Log`.
@@ -41,14 +31,17 @@ impl<M: Machine> Kernel<'_, M> {
                 }
                 let bytes = self.read_text(call, offset, length, &mut bytes)?;
                 if method == log::CONSOLE {
-                    self.machine.console(bytes);
-                    return Ok(Answer::NOTHING);
+                    return match self.print_bytes(bytes) {
+                        true => Ok(Answer::NOTHING),
+                        false => Err(AGAIN),
+                    };
                 }
                 if !(1..=5).contains(&level) {
                     return Err(INVALID);
                 }
                 if level <= self.log_level.get() && !bytes.is_empty() {
-                    self.log_line(call.invoker, bytes);
+                    let trusted = call.capability.rights().contains(Rights::CONTROL);
+                    self.log_line(call.invoker, trusted, bytes);
                 }
                 return Ok(Answer::word(self.log_level.get()));
             }
@@ -93,33 +86,21 @@ impl<M: Machine> Kernel<'_, M> {
     }
 
     /// Prints a line of a process's, without anything that a terminal would obey.
-    fn log_line(&self, process: &Process, text: &[u8]) {
-        self.say(format_args!("{}: {}", process.name(), Plain(text)));
-    }
-
-    /// Prints a line with the time.
-    pub fn say(&self, line: fmt::Arguments) {
-        let microseconds = self.nanoseconds(self.machine.ticks()) / 1000;
-        let (seconds, fraction) = (microseconds / 1_000_000, microseconds % 1_000_000);
-        // Someone may be editing a line: take its place, and have it drawn again below.
-        let prompt = if self.log_notify.get().process == crate::object::Oid::NONE {
-            ""
-        } else {
-            "\r\x1b[K"
-        };
-        let mut console = Console(&self.machine);
-        // The console never fails.
-        let _ = write!(console, "{prompt}[{seconds:>5}.{fraction:06}] {line}\r\n");
-        self.notify(self.log_notify.get());
+    fn log_line(&self, process: &Process, trusted: bool, text: &[u8]) {
+        let line = format_args!("{}: {}", process.name(), Plain(text));
+        self.say_for(process, trusted, line);
     }
 
     /// Reports the fault of a process whose keeper is gone, or who has none.
     pub(crate) fn report_fault(&self, process: &Process) {
+        if !self.may_report(process) {
+            return;
+        }
         let preserved = match process.in_fault.get() {
             0 => process.preserved.get(),
             _ => process.fault_preserved.get(),
         };
-        self.say(format_args!(
+        self.say_report(process, format_args!(
             "kernel: {} stopped: {} at address {:#x}, instruction {:#x} (last invoked capability {}, method {})",
             process.name(),
             Cause::from_u8(process.cause.get()).name(),
@@ -135,7 +116,7 @@ impl<M: Machine> Kernel<'_, M> {
     /// anything: addresses must rise, and their number is bounded.
     fn backtrace(&self, process: &Process, instruction: u64, mut frame: u64) {
         let name = process.name();
-        self.say(format_args!("    #0 {name} {instruction:#x}"));
+        self.say_report(process, format_args!("    #0 {name} {instruction:#x}"));
         for n in 1..DEPTH {
             let word = |address: u64| {
                 let (page, offset) = self.translate(process.space.get(), address)?;
@@ -150,7 +131,7 @@ impl<M: Machine> Kernel<'_, M> {
             if address == 0 {
                 return;
             }
-            self.say(format_args!("    #{n} {name} {address:#x}"));
+            self.say_report(process, format_args!("    #{n} {name} {address:#x}"));
             if next <= frame {
                 return;
             }
@@ -159,10 +140,14 @@ impl<M: Machine> Kernel<'_, M> {
     }
 
     pub(crate) fn invoke_reset(&self, call: &Invocation) -> Result<Answer> {
-        match call.words()[0] {
+        let [method, code, ..] = call.words();
+        if !matches!(method, reset::REBOOT | reset::HALT) {
+            return Err(METHOD);
+        }
+        self.flush_console();
+        match method {
             reset::REBOOT => self.machine.reboot(),
-            reset::HALT => self.machine.halt(call.words()[1]),
-            _ => return Err(METHOD),
+            _ => self.machine.halt(code),
         }
         Ok(Answer::NOTHING)
     }

@@ -172,6 +172,12 @@ pub struct BenchOptions {
     /// Only the exact figures: leave out those over a real network back-end.
     #[arg(long)]
     pub quick: bool,
+    /// Measure something else: time under emulation over a tap, with this host's Linux as the peer.
+    #[arg(long, conflicts_with_all = ["bless", "quick"])]
+    pub tap: bool,
+    /// This process has a network namespace of its own already.
+    #[arg(long, hide = true, requires = "tap")]
+    pub in_namespace: bool,
     /// What the bench boots on. Instructions are counted in any case.
     #[command(flatten)]
     pub machine: MachineOptions,
@@ -249,7 +255,7 @@ fn verbs(command: &clap::Command) -> String {
 
 fn options(verb: &clap::Command) -> String {
     let lines = verb.get_arguments().filter_map(|option| {
-        let long = option.get_long()?;
+        let long = option.get_long().filter(|_| !option.is_hide_set())?;
         let value = option
             .get_value_names()
             .filter(|_| option.get_action().takes_values());
@@ -311,6 +317,8 @@ mod tests {
                 "{option} in {text}"
             );
         }
+        let bench = refused(&["bench", "--colour"]);
+        assert!(bench.contains("--tap") && !bench.contains("--in-namespace"));
         assert!(refused(&["clean", "--all"]).contains("clean takes no options"));
     }
 

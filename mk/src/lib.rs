@@ -7,8 +7,8 @@
 //! From a checkout to a boot: [`checkout`] finds the folders, [`setup`] installs what is missing,
 //! [`toolchain`] says how to call cargo for the bare target, [`programs`] lists what is built,
 //! [`artifacts`] builds it, [`archive`] packs it; [`machine`], [`network`] and [`launch`] make
-//! QEMU's command line, [`process`] runs it and [`outcome`] says how it ended. [`frames`] and
-//! [`load`] make traffic for a guest, [`plugin`] counts what it executes for that.
+//! QEMU's command line, [`process`] runs it and [`outcome`] says how it ended. [`frames`], [`load`]
+//! and [`sockets`] make traffic for a guest, [`plugin`] counts what it executes for that.
 
 pub mod archive;
 pub mod artifacts;
@@ -29,6 +29,7 @@ pub mod programs;
 pub mod progress;
 mod qmp;
 pub mod setup;
+pub mod sockets;
 pub mod symbols;
 pub mod terminal;
 pub mod toolchain;

@@ -58,7 +58,9 @@ pub mod process {
     pub const CONFIGURE: u64 = 1;
     /// Runs it from where it stands. Needs `CONTROL`. `EINVAL`: not configured, or its space is gone.
     pub const START: u64 = 2;
-    /// Stops it; a call that it waits in ends with `EPIPE` when it is started again. Needs `CONTROL`.
+    /// Stops it; a call that it waits in ends with `EPIPE` when it is started again. Whom it serves, and
+    /// who calls it, waits until it is started again or rescinded: who must not wait for a server that
+    /// others can stop sends instead of calling. Needs `CONTROL`.
     pub const STOP: u64 = 3;
     /// `w1` badge → `c0` `Start`. Needs `MANAGE`.
     pub const MAKE_START: u64 = 4;
@@ -241,11 +243,15 @@ pub mod random {
 pub mod log {
     /// `c0` page, `w1` offset, `w2` length (up to 1,024), `w3` level (1 error to 5 trace): one line,
     /// printed with time and process → `w0` the level above which lines are dropped, so that
-    /// programs need not format them. No bytes print nothing.
+    /// programs need not format them. No bytes print nothing. Without `CONTROL`, a process may log 256
+    /// lines at once and 64 a second, all such processes together 1,024 and 256; what is beyond that, or
+    /// finds too little room because the console is behind, is dropped and counted, and how many were is
+    /// told in one line later.
     pub const WRITE: u64 = 1;
-    /// `c0` page, `w1` offset, `w2` length: bytes for the console as they are. Needs `CONTROL`.
+    /// `c0` page, `w1` offset, `w2` length (up to 1,024): bytes for the console as they are. Needs
+    /// `CONTROL`. `EAGAIN`: the console is too far behind; nothing was printed.
     pub const CONSOLE: u64 = 2;
-    /// `w1` level, 0 (none) to 5: lines above it are dropped. Needs `CONTROL`.
+    /// `w1` level, 0 (none) to 5: lines above it are dropped and not counted. Needs `CONTROL`.
     pub const SET_LEVEL: u64 = 3;
     /// `c0` `Notify`: signalled after each line, so that a prompt can be drawn again. Needs `CONTROL`.
     pub const SET_NOTIFY: u64 = 4;

@@ -10,6 +10,7 @@ mod aperture;
 mod batch;
 mod caller;
 mod capability;
+mod console;
 mod device;
 mod exchange;
 mod fault;

@@ -167,6 +167,46 @@ fn whoever_buys_a_process_cannot_make_it_more_urgent_than_the_drivers() {
     );
 }
 
+/// A maker may let a process give more than its own priority, a supervisor, say; what it gives ends
+/// there too, and what is taken back stays taken.
+#[test]
+fn a_ceiling_bounds_all_that_is_given_and_is_not_raised_from_below() {
+    let parties = Parties::new();
+    let (maker, child) = (parties.spawn(), parties.spawn());
+    parties.give(maker, FREE, child.oid(), Rights::FULL);
+    let sys = parties.sys(maker);
+    assert_eq!(parties.process(maker).ceiling.get(), 60);
+    NEW.set_ceiling(&sys, 40).expect("below the maker's");
+    let sys = parties.sys(child);
+    for beyond in [41, 60, 63] {
+        assert_eq!(PROCESS.set_ceiling(&sys, beyond), Err(error(EPERM)));
+        assert_eq!(PROCESS.set_priority(&sys, beyond), Err(error(EPERM)));
+    }
+    for beyond in [64, 1 << 32, u64::MAX] {
+        let words = [method::SET_PRIORITY, beyond];
+        let set = status_of(&parties, child, slot::PROCESS, &words, &[]);
+        assert_eq!(set, errno(EINVAL), "{beyond}");
+        let words = [method::SET_CEILING, beyond];
+        let set = status_of(&parties, child, slot::PROCESS, &words, &[]);
+        assert_eq!(set, errno(EINVAL), "{beyond}");
+    }
+    // What it makes, with the ceiling that it has, is bounded as well.
+    parties.buy(child, FREE, Kind::Process);
+    parties.buy(child, FREE + 1, Kind::CapTable);
+    parties.buy(child, NEW_SPACE, Kind::Table4);
+    let with = |priority| {
+        let start = Registers { priority, ..START };
+        NEW.configure(&sys, start, NEW_ROOT, cap(NEW_SPACE), 0)
+    };
+    assert_eq!(with(41), Err(error(EPERM)));
+    with(40).expect("its ceiling");
+    assert_eq!(NEW.set_ceiling(&sys, 41), Err(error(EPERM)));
+    // Down is always allowed, and there is no way back.
+    PROCESS.set_ceiling(&sys, 10).expect("less");
+    assert_eq!(PROCESS.set_ceiling(&sys, 11), Err(error(EPERM)));
+    assert_eq!(with(11), Err(error(EPERM)));
+}
+
 #[test]
 fn four_processes_share_a_space_or_a_table_at_most() {
     let (parties, maker) = maker();

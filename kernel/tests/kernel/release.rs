@@ -162,6 +162,52 @@ fn a_driver_that_dies_stops_its_device() {
 }
 
 #[test]
+fn only_an_aperture_that_lives_and_may_be_controlled_is_bound() {
+    let set = pinned(0);
+    let sys = set.parties.sys(set.driver);
+    let (page, aperture, weak) = (FREE + 20, FREE + 21, FREE + 22);
+    set.parties.buy(set.driver, page, Kind::Page);
+    let oid = set.parties.buy(set.driver, aperture, Kind::Aperture);
+    let dma: Cap<DeviceDma> = cap(FREE + 3);
+    assert_eq!(dma.bind(&sys, cap(page)), Err(error(EBADF)));
+    assert_eq!(dma.bind(&sys, cap(FREE + 23)), Err(sys::Error::VOID));
+    ROOT.put(&sys, weak, aperture, Rights::FULL - Rights::CONTROL)
+        .expect("a copy");
+    assert_eq!(dma.bind(&sys, cap(weak)), Err(error(EPERM)));
+    dma.bind(&sys, cap(aperture)).expect("not bound");
+    assert_eq!(dma.bind(&sys, cap(aperture)), Err(error(EBUSY)));
+    set.parties.rescind(&[oid]);
+    assert_eq!(dma.bind(&sys, cap(aperture)), Err(sys::Error::VOID));
+}
+
+/// Bus mastering goes through `SET_MASTER` alone: were configuration space a way around it, pins could
+/// be released under a device that writes.
+#[test]
+fn configuration_space_is_no_way_around_the_pins_of_the_dead() {
+    let set = pinned(1);
+    let bank = set.parties.sys(set.parties.bank());
+    DMA.set_master(&bank, true).expect("nothing is dead");
+    set.parties.rescind(&[set.aperture]);
+    assert!(!is_master(&set));
+    for (offset, width, value) in [(4, 1, 0x07), (4, 2, 0x0007), (4, 4, 0xffff_ffff)] {
+        DMA.config_write(&bank, offset, width, value)
+            .expect("the rest of the register is written");
+        assert!(!is_master(&set), "{width} bytes");
+    }
+    assert_eq!(DMA.set_master(&bank, true), Err(error(EBUSY)));
+    assert_eq!(DMA.release(&bank), Ok((1, false)));
+    DMA.set_master(&bank, true)
+        .expect("nothing is dead any more");
+    // Nor is it switched off that way while its driver counts on it.
+    for (offset, width) in [(4, 1), (4, 2), (4, 4)] {
+        DMA.config_write(&bank, offset, width, 0)
+            .expect("the rest of the register is written");
+        assert!(is_master(&set), "{width} bytes");
+    }
+    assert_eq!(DMA.release(&bank), Err(error(EBUSY)));
+}
+
+#[test]
 fn authority_over_dma_needs_control() {
     let set = pinned(1);
     let sys = set.parties.sys(set.driver);

@@ -113,6 +113,97 @@ fn a_timer_goes_with_its_process() {
     }
 }
 
+/// Deadlines a millisecond apart, armed in an order that has nothing to do with them.
+#[test]
+fn timers_fire_in_the_order_of_their_deadlines_not_of_their_arming() {
+    const COUNT: usize = if cfg!(miri) { 5 } else { 19 };
+    let (parties, all) = with_clocks(COUNT);
+    let start = parties.machine().now() + 1_000_000;
+    // 7 and the count have no common divisor: each comes once.
+    let deadline = |who: usize| start + 1_000_000 * (who * 7 % COUNT) as u64;
+    for (who, party) in all.iter().enumerate() {
+        CLOCK
+            .arm(&parties.sys(*party), deadline(who), who as u64)
+            .expect("in range");
+        parties.check_tables();
+    }
+    let mut fired = Vec::new();
+    for n in 0..COUNT as u64 {
+        let until = start + 1_000_000 * n + 500_000;
+        parties.machine().advance(until - parties.machine().now());
+        let_it_fire(&parties);
+        for (who, party) in all.iter().enumerate() {
+            if let Some(event) = told(&parties, *party) {
+                assert_eq!(
+                    event,
+                    Event::Notified {
+                        group: 0,
+                        bits: 1 << who
+                    }
+                );
+                fired.push(who);
+            }
+        }
+        assert_eq!(fired.len() as u64, n + 1, "one each millisecond");
+    }
+    let mut expected: Vec<usize> = (0..COUNT).collect();
+    expected.sort_by_key(|who| deadline(*who));
+    assert_eq!(fired, expected);
+}
+
+#[test]
+fn timers_with_one_deadline_all_fire_at_once() {
+    let (parties, all) = with_clocks(if cfg!(miri) { 3 } else { 24 });
+    let deadline = parties.machine().now() + 5_000_000;
+    for party in &all {
+        CLOCK
+            .arm(&parties.sys(*party), deadline, 3)
+            .expect("in range");
+    }
+    parties.machine().advance(5_000_000);
+    let_it_fire(&parties);
+    for party in &all {
+        let event = told(&parties, *party);
+        assert_eq!(event, Some(Event::Notified { group: 0, bits: 8 }));
+    }
+    assert!(
+        parties.machine().alarm() > deadline,
+        "nothing is left to fire"
+    );
+}
+
+/// Moved back, it doesn't fire at its old time; moved forward, it doesn't wait for somebody else's.
+#[test]
+fn a_timer_that_is_armed_again_keeps_its_new_time_among_others() {
+    let (parties, all) = with_clocks(6);
+    let start = parties.machine().now() + 1_000_000;
+    let at = |millisecond: u64| start + 1_000_000 * millisecond;
+    let arm = |who: usize, when: u64| {
+        CLOCK
+            .arm(&parties.sys(all[who]), when, who as u64)
+            .expect("in range");
+    };
+    for who in 0..6 {
+        arm(who, at(10 * (who as u64 + 1)));
+    }
+    // The first becomes the last, the last the first, and one in the middle is disarmed.
+    arm(0, at(70));
+    arm(5, at(5));
+    arm(2, 0);
+    let mut fired = Vec::new();
+    for millisecond in 0..80 {
+        let until = at(millisecond) + 500_000;
+        parties.machine().advance(until - parties.machine().now());
+        let_it_fire(&parties);
+        for (who, party) in all.iter().enumerate() {
+            if told(&parties, *party).is_some() {
+                fired.push((millisecond, who));
+            }
+        }
+    }
+    assert_eq!(fired, [(5, 5), (20, 1), (40, 3), (50, 4), (70, 0)]);
+}
+
 #[test]
 fn a_timer_wakes_who_waits() {
     let (parties, all) = with_clocks(1);

@@ -1,7 +1,9 @@
 //! `bench`: boots the bench programs under instruction counting and compares their figures; then
-//! tells what an echo costs over a real network back-end (see `dgram.rs`).
+//! tells what an echo costs over a real network back-end (see `dgram.rs`). `bench --tap` tells how
+//! long things take over another (see `tap.rs`).
 
 mod dgram;
+mod tap;
 
 use std::io::{BufRead, BufReader};
 use std::process::ExitCode;
@@ -33,6 +35,9 @@ pub fn program(prepared: &Prepared) -> Option<&'static str> {
 }
 
 pub(super) fn bench(options: &BenchOptions) -> Result<ExitCode> {
+    if options.tap {
+        return tap::bench(options);
+    }
     let prepared = Prepared::new()?;
     let machine = Machine {
         icount: true,

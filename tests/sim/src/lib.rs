@@ -8,8 +8,9 @@
 //! cargo test -p sim --features planted --test planted                    that the checks bite
 //! ```
 //!
-//! A run is decided by its scenario, its seed, its number of steps and how often it is audited, and by
-//! nothing else. What fails prints the last events and the command that plays it again.
+//! A run is decided by its scenario, its seed and its options (steps, parties, audits), and by
+//! nothing else. What fails prints the last events, the shortest run found that fails likewise, with
+//! as few parties and steps as may be, and the command that plays it again.
 //!
 //! After each step: one object is audited against everything that it names, its frame looked through
 //! for residue if it is free, and each translation that was used compared with the tables. Every few
@@ -31,7 +32,7 @@
 //! - [`bank`], [`actor`], [`launch`]: programs;
 //! - [`lookup`], [`exchange`]: what an exchange of frames must come to, foretold without the kernel;
 //! - [`card`], [`network`], [`guard`]: a network card, what travels, and who may touch it;
-//! - [`scenario`]: what is played;
+//! - [`scenario`], [`shrink`]: what is played, and the shortest run that still fails;
 //! - [`trace`], [`failure`]: what happened, and what was found;
 //! - [`plant`]: faults that are planted, to see that they are found;
 //! - [`random`]: where all decisions come from.
@@ -60,5 +61,6 @@ pub mod random;
 pub mod region;
 pub mod registers;
 pub mod scenario;
+pub mod shrink;
 pub mod trace;
 pub mod world;

@@ -64,6 +64,7 @@ pub struct SimMachine {
     ports: RefCell<Vec<(u16, Width, u32)>>,
     lines: RefCell<Vec<Line>>,
     console: RefCell<Vec<u8>>,
+    console_room: Cell<usize>,
     ending: Cell<Option<Ending>>,
     early: Cell<Option<Frame>>,
     plant: Cell<Option<Plant>>,
@@ -85,6 +86,7 @@ impl SimMachine {
             ports: RefCell::new(Vec::new()),
             lines: RefCell::new(Vec::new()),
             console: RefCell::new(Vec::new()),
+            console_room: Cell::new(usize::MAX),
             ending: Cell::new(None),
             early: Cell::new(None),
             plant: Cell::new(None),
@@ -131,6 +133,11 @@ impl SimMachine {
     /// Writes to I/O ports, first to last.
     pub fn port_writes(&self) -> Vec<(u16, Width, u32)> {
         self.ports.borrow().clone()
+    }
+
+    /// Has the console take so many bytes more and then none; `usize::MAX` for any number.
+    pub fn set_console_room(&self, bytes: usize) {
+        self.console_room.set(bytes);
     }
 
     /// What was written to the console, or the last of it.
@@ -291,11 +298,17 @@ unsafe impl Machine for SimMachine {
         }
     }
 
-    fn console(&self, bytes: &[u8]) {
+    fn console(&self, bytes: &[u8]) -> usize {
+        let room = self.console_room.get();
+        let taken = bytes.len().min(room);
+        if room != usize::MAX {
+            self.console_room.set(room - taken);
+        }
         let mut console = self.console.borrow_mut();
-        console.extend_from_slice(bytes);
+        console.extend_from_slice(&bytes[..taken]);
         let excess = console.len().saturating_sub(CONSOLE);
         console.drain(..excess);
+        taken
     }
 
     fn reboot(&self) {

@@ -6,7 +6,8 @@ use std::time::Instant;
 
 use clap::Parser;
 use sim::plant::Plant;
-use sim::scenario::Scenario;
+use sim::scenario::{Report, Scenario};
+use sim::shrink::shrink;
 use sim::world::Settings;
 
 /// Plays scenarios with kernel, servers and clients, interleaved by a seed, and checks what must hold
@@ -35,6 +36,12 @@ struct Options {
     /// Print everything that happens.
     #[arg(long)]
     trace: bool,
+    /// Parties that stay away, by name.
+    #[arg(long, value_delimiter = ',')]
+    without: Vec<String>,
+    /// Don't look for a shorter run that fails in the same way.
+    #[arg(long)]
+    no_shrink: bool,
     /// Go on after a failure.
     #[arg(long)]
     keep_going: bool,
@@ -42,6 +49,8 @@ struct Options {
 
 fn main() -> ExitCode {
     let options = Options::parse();
+    // A program that panics is a finding like others.
+    std::panic::set_hook(Box::new(|panic| eprintln!("{panic}")));
     let scenarios: Vec<Scenario> = Scenario::ALL
         .into_iter()
         .filter(|scenario| options.scenario == "all" || options.scenario == scenario.name())
@@ -68,7 +77,18 @@ fn main() -> ExitCode {
     };
     let mut failures = 0;
     for scenario in scenarios {
-        failures += campaign(scenario, plant, &options);
+        let without = match away(scenario, &options.without) {
+            Ok(without) => without,
+            Err(name) => {
+                let names = scenario.parties().join(", ");
+                eprintln!(
+                    "no party '{name}' in {}: there are {names}",
+                    scenario.name()
+                );
+                return ExitCode::from(2);
+            }
+        };
+        failures += campaign(scenario, without, plant, &options);
         if failures != 0 && !options.keep_going {
             break;
         }
@@ -79,8 +99,24 @@ fn main() -> ExitCode {
     }
 }
 
+/// Prints the shortest run that fails like this one.
+fn print_shortest(report: &Report) {
+    let shortest = shrink(report);
+    if shortest.settings != report.settings {
+        println!("\nthe shortest that fails like it:\n{shortest}");
+    }
+}
+
+/// The parties with these names, a bit each; or the name that is none.
+fn away(scenario: Scenario, names: &[String]) -> Result<u32, &str> {
+    names.iter().try_fold(0, |all, name| {
+        let known = scenario.parties().iter().position(|party| party == name);
+        known.map(|n| all | 1 << n).ok_or(name.as_str())
+    })
+}
+
 /// Plays one scenario with all seeds; answers how many runs failed.
-fn campaign(scenario: Scenario, plant: Option<Plant>, options: &Options) -> u64 {
+fn campaign(scenario: Scenario, without: u32, plant: Option<Plant>, options: &Options) -> u64 {
     let begun = Instant::now();
     let (mut runs, mut steps, mut failures, mut over) = (0, 0, 0, 0);
     let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
@@ -88,6 +124,7 @@ fn campaign(scenario: Scenario, plant: Option<Plant>, options: &Options) -> u64 
         let mut settings = Settings {
             steps: options.steps,
             live: options.trace,
+            without,
             plant,
             ..Settings::from_seed(seed)
         };
@@ -103,6 +140,9 @@ fn campaign(scenario: Scenario, plant: Option<Plant>, options: &Options) -> u64 
         }
         if report.failure.is_some() {
             println!("{report}");
+            if !options.no_shrink && !options.trace {
+                print_shortest(&report);
+            }
             failures += 1;
             if !options.keep_going {
                 break;

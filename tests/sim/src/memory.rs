@@ -33,6 +33,8 @@ pub struct Memory {
     pub frames: Box<[FrameRow]>,
     /// A place for each object.
     pub timers: Box<[Cell<Frame>]>,
+    /// Where output waits for the console.
+    pub console: Box<[Cell<u8>]>,
 }
 
 thread_local! {
@@ -68,6 +70,7 @@ impl Memory {
                 .map(|_| FrameRow::empty())
                 .collect(),
             timers: (0..objects).map(|_| Cell::new(Frame::NONE)).collect(),
+            console: (0..kernel::console::BYTES).map(|_| Cell::new(0)).collect(),
         }
     }
 

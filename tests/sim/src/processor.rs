@@ -35,7 +35,13 @@ impl Processor {
     pub fn boot(objects: usize, dice: &Dice) -> Result<Processor, GenesisError> {
         let memory = Memory::take(objects, dice);
         let machine = SimMachine::new(memory, dice.word());
-        let kernel = Kernel::new(machine, &memory.objects, &memory.frames, &memory.timers);
+        let kernel = Kernel::new(
+            machine,
+            &memory.objects,
+            &memory.frames,
+            &memory.timers,
+            &memory.console,
+        );
         kernel.set_log_level(5);
         let (bank, init) = (image::elf(0), image::elf(1));
         kernel.genesis(&Boot {

@@ -11,6 +11,7 @@ use std::fmt;
 use std::rc::Rc;
 
 use crate::failure::Failure;
+use crate::plant::Plant;
 use crate::world::{Counts, Ending, Settings, World};
 
 /// A scenario.
@@ -31,6 +32,14 @@ impl Scenario {
         match self {
             Scenario::Storage => "storage",
             Scenario::Ethernet => "ethernet",
+        }
+    }
+
+    /// Who takes part, besides the servers: whom a run can do without.
+    pub const fn parties(self) -> &'static [&'static str] {
+        match self {
+            Scenario::Storage => &storage::PARTIES,
+            Scenario::Ethernet => &ethernet::PARTIES,
         }
     }
 
@@ -88,26 +97,51 @@ pub struct Report {
     pub trace: String,
 }
 
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Report {
+    /// The command that plays it again, with all that happens.
+    pub fn command(&self) -> String {
         let Settings {
             seed,
             steps,
             audit_every,
+            plant,
             ..
         } = self.settings;
-        let mut options = String::new();
-        if audit_every != Settings::from_seed(seed).audit_every {
-            options = format!(" --audit-every {audit_every}");
-        }
         let name = self.scenario.name();
+        let mut features = "";
+        let mut options = format!("--scenario {name} --seed {seed} --steps {steps}");
+        if audit_every != Settings::from_seed(seed).audit_every {
+            options += &format!(" --audit-every {audit_every}");
+        }
+        let parties = self.scenario.parties().iter().enumerate();
+        let away: Vec<&str> = parties
+            .filter(|(n, _)| !self.settings.has(*n))
+            .map(|(_, name)| *name)
+            .collect();
+        if !away.is_empty() {
+            options += &format!(" --without {}", away.join(","));
+        }
+        if let Some(plant) = plant {
+            options += &format!(" --planted {}", plant.name());
+            if !Plant::MACHINE.contains(&plant) {
+                features = " --features planted";
+            }
+        }
+        format!("cargo run -p sim --release{features} -- {options} --trace")
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (name, seed) = (self.scenario.name(), self.settings.seed);
         match &self.failure {
             None => write!(f, "{name}, seed {seed}: {} steps, sound", self.steps),
             Some(failure) => write!(
                 f,
-                "{}\n{name}, seed {seed}, step {}: {failure}\n\
-                 again: cargo run -p sim --release -- --scenario {name} --seed {seed} --steps {steps}{options} --trace",
-                self.trace, self.steps
+                "{}\n{name}, seed {seed}, step {}: {failure}\nagain: {}",
+                self.trace,
+                self.steps,
+                self.command()
             ),
         }
     }

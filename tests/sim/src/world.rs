@@ -15,6 +15,7 @@ mod steps;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
 use abi::cap::Kind;
@@ -22,7 +23,7 @@ use kernel::object::{Oid, State};
 
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::fiber::Fiber;
+use crate::fiber::{Fiber, message};
 use crate::image;
 use crate::plant::Plant;
 use crate::processor::Processor;
@@ -48,6 +49,8 @@ pub struct Settings {
     pub leap: u32,
     /// Print what happens.
     pub live: bool,
+    /// Parties that stay away, a bit for each, in the order of the scenario's.
+    pub without: u32,
     /// A fault that should be found.
     pub plant: Option<Plant>,
 }
@@ -66,8 +69,16 @@ impl Settings {
             device: *dice.pick(&[2, 5, 20, 100]),
             leap: *dice.pick(&[50, 500, 5000]),
             live: false,
+            without: 0,
             plant: None,
         }
+    }
+}
+
+impl Settings {
+    /// Whether a party takes part.
+    pub const fn has(&self, party: usize) -> bool {
+        self.without >> party & 1 == 0
     }
 }
 
@@ -254,6 +265,22 @@ impl World {
 
     /// Plays until it ends.
     pub fn run(self: &Rc<World>) -> Ending {
+        let played = catch_unwind(AssertUnwindSafe(|| self.play()));
+        if let Err(payload) = played {
+            self.fail(Failure::Panic {
+                actor: "the kernel, between two steps,".to_owned(),
+                message: message(&*payload),
+            });
+        }
+        if !matches!(&*self.ending.borrow(), Some(Ending::Failed(_))) {
+            self.look_at_all();
+        }
+        self.shut_down();
+        let ending = self.ending.borrow().clone();
+        ending.unwrap_or(Ending::Quiet)
+    }
+
+    fn play(self: &Rc<World>) {
         self.processor.interrupt(None);
         while !self.stopping.get() {
             match self.processor.current().map(|process| process.oid.get()) {
@@ -262,12 +289,6 @@ impl World {
                 None => self.end(Ending::Quiet),
             }
         }
-        if !matches!(&*self.ending.borrow(), Some(Ending::Failed(_))) {
-            self.look_at_all();
-        }
-        self.shut_down();
-        let ending = self.ending.borrow().clone();
-        ending.unwrap_or(Ending::Quiet)
     }
 
     /// Objects of a kind that are live.

@@ -5,6 +5,7 @@
 
 use sim::plant::Plant;
 use sim::scenario::{Report, Scenario};
+use sim::shrink::shrink;
 use sim::world::{Counts, Settings};
 
 fn variable(name: &str) -> Option<u64> {
@@ -33,7 +34,11 @@ fn campaign(scenario: Scenario, count: u64) -> Counts {
     let mut counts = Counts::new();
     for seed in first..first + count {
         let report = scenario.play(settings(seed));
-        assert!(report.failure.is_none(), "{report}");
+        assert!(
+            report.failure.is_none(),
+            "{report}\nthe shortest that fails like it:\n{}",
+            shrink(&report)
+        );
         for (what, number) in report.counts {
             *counts.entry(what).or_default() += number;
         }
@@ -147,4 +152,25 @@ fn a_device_that_is_not_stopped_is_found() {
 #[test]
 fn a_device_that_writes_on_after_an_unpin_is_found() {
     is_found(Scenario::Storage, Plant::WriteOn);
+}
+
+#[test]
+fn a_run_that_fails_is_shrunk() {
+    if cfg!(miri) {
+        return;
+    }
+    let settings = Settings {
+        plant: Some(Plant::KeepAll),
+        ..settings(1)
+    };
+    let long = Scenario::Storage.play(settings);
+    let short = shrink(&long);
+    assert!(long.failure.is_some() && short.failure.is_some());
+    assert!(short.settings.steps < long.settings.steps, "{short}");
+    let again = Scenario::Storage.play(short.settings);
+    assert_eq!(
+        (again.steps, again.failure),
+        (short.steps, short.failure.clone())
+    );
+    assert!(short.settings.without != 0, "{}", short.command());
 }

@@ -185,8 +185,8 @@ unsafe impl Machine for Pc {
         }
     }
 
-    fn console(&self, bytes: &[u8]) {
-        serial::write(bytes);
+    fn console(&self, bytes: &[u8]) -> usize {
+        serial::give(bytes)
     }
 
     fn reboot(&self) {

@@ -112,6 +112,8 @@ fn on_panic(info: &PanicInfo) -> ! {
 }
 
 fn report(info: &PanicInfo, frame: u64) -> fmt::Result {
+    // What led to it comes first.
+    crate::flush_console();
     let mut to = Serial;
     writeln!(to, "\r\nkernel panic: {}\r", info.message())?;
     if let Some(location) = info.location() {

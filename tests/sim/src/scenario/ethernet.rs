@@ -42,8 +42,13 @@ const DRIVERS: u64 = 400;
 /// Of all steps, so many tenths are played before everything is taken back.
 const TENTHS: u64 = 6;
 
-/// Who there is.
-const USERS: [Manner; 4] = [
+/// Who there is: users, and the other end of the wire.
+pub const PARTIES: [&str; 5] = ["steady", "steady-too", "flighty", "foul", "wire"];
+/// The wire's place among the parties.
+const WIRE: usize = PARTIES.len() - 1;
+
+/// How users behave.
+const USERS: [Manner; WIRE] = [
     Manner::Steady,
     Manner::Steady,
     Manner::Flighty,
@@ -196,9 +201,11 @@ impl Init {
 
     fn run(&mut self) {
         let end = self.context.world().settings().steps * TENTHS / 10;
-        for n in 0..self.users.len() {
+        let world = self.context.world().clone();
+        for n in (0..self.users.len()).filter(|n| world.settings().has(*n)) {
             self.bring_up(n);
         }
+        self.setting.card.set_talks(world.settings().has(WIRE));
         while !self.context.is_gone() && self.context.world().steps() < end {
             self.act();
             self.pause();
@@ -238,7 +245,8 @@ impl Init {
             (true, 0) => self.destroy_session(n),
             (true, 1) => self.take_back(n),
             (true, _) => {}
-            (false, _) => self.bring_up(n),
+            (false, _) if self.context.world().settings().has(n) => self.bring_up(n),
+            (false, _) => {}
         }
     }
 

@@ -21,8 +21,12 @@ use crate::pci::FUNCTIONS;
 use crate::program::Program;
 use crate::world::{Code, Ending, Settings, World};
 
+/// Who there is: tenants or fuzzers, and the pinner.
+pub const PARTIES: [&str; 5] = ["first", "second", "third", "fourth", "pinner"];
 /// Tenants and fuzzers at a time.
-const TENANTS: usize = 4;
+const TENANTS: usize = PINNER;
+/// The pinner's place among the parties.
+const PINNER: usize = PARTIES.len() - 1;
 /// Objects that each may have.
 const LIMIT: u64 = 120;
 /// Objects of the pinner's.
@@ -76,7 +80,7 @@ struct Init {
     users: Vec<User>,
     /// Objects that were sold when there were no users.
     before: u64,
-    pinner: CapAddr,
+    pinner: Option<CapAddr>,
     ended: CapAddr,
     /// A user's bank, as the user gets it.
     lent: CapAddr,
@@ -106,8 +110,11 @@ impl Init {
             priority: if flat { 20 } else { 30 },
             ..Launch::new("pinner", codes.pinner, Cap::at(bank))
         };
-        launcher.launch(&launch, process, root)?;
-        Cap::<Process>::at(process).make_start(context, 1, start)?;
+        let pinner = context.world().settings().has(PINNER).then_some(start);
+        if pinner.is_some() {
+            launcher.launch(&launch, process, root)?;
+            Cap::<Process>::at(process).make_start(context, 1, start)?;
+        }
         PROCESS.make_notify(context, ENDED, ended)?;
         let mut users = Vec::new();
         for _ in 0..TENANTS {
@@ -119,7 +126,9 @@ impl Init {
             });
         }
         // The pinner buys its own before it serves anybody.
-        context.call(start, &Message::new(&[pinner::DRAIN])).ok()?;
+        if let Some(pinner) = pinner {
+            context.call(pinner, &Message::new(&[pinner::DRAIN])).ok()?;
+        }
         let before = BANK.usage(context)?.bought;
         Ok(Init {
             context: context.clone(),
@@ -128,7 +137,7 @@ impl Init {
             codes,
             users,
             before,
-            pinner: start,
+            pinner,
             ended,
             lent,
             flat,
@@ -145,7 +154,9 @@ impl Init {
             let n = self.dice().below(TENANTS as u64) as usize;
             if self.users[n].alive {
                 self.take_back(n);
-            } else if let Err(error) = self.create(n) {
+            } else if self.context.world().settings().has(n)
+                && let Err(error) = self.create(n)
+            {
                 self.context
                     .claim(false, || format!("making a user: {error}"));
             }
@@ -168,14 +179,14 @@ impl Init {
         let lent: Cap<Bank> = Cap::at(self.lent);
         bank.restrict(&self.context, BankRights::all() - BankRights::REMOVE, lent)?;
         let fuzzes = self.dice().one_in(4);
-        let grants = [Grant::new(tenant::PINNER, self.pinner)];
+        let grants = self.pinner.map(|pinner| Grant::new(tenant::PINNER, pinner));
         let (name, code) = if fuzzes {
             ("fuzzer", self.codes.fuzzer)
         } else {
             ("tenant", self.codes.tenant)
         };
         let launch = Launch {
-            grants: &grants,
+            grants: grants.as_slice(),
             priority: if self.flat {
                 20
             } else {
@@ -240,10 +251,8 @@ impl Init {
                 self.take_back(n);
             }
         }
-        let drained = self
-            .context
-            .call(self.pinner, &Message::new(&[pinner::DRAIN]))
-            .status;
+        let drain = |pinner| self.context.call(pinner, &Message::new(&[pinner::DRAIN]));
+        let drained = self.pinner.map_or(OK, |pinner| drain(pinner).status);
         self.context.claim(drained == OK, || {
             format!("the pinner doesn't let go: {drained}")
         });

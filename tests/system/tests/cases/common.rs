@@ -164,7 +164,7 @@ pub fn net(guest: &mut Guest) -> Result<String> {
     ask(
         guest,
         "net",
-        "user +session +frames in",
+        "user +session +receives by +frames in",
         "The card: [^\n]*\n(the card: [^\n]*)?",
     )
 }
