@@ -28,24 +28,31 @@ pub const FUNCTION: u16 = FUNCTIONS[1];
 pub const ENTRY: u16 = 0;
 /// Bytes before a frame, in either direction.
 const HEADROOM: u32 = 12;
-/// Frames that can be posted, and sent, at a time.
-const CAPACITY: u16 = 8;
 
-/// What it is and can do.
-pub const INFORMATION: Information = Information {
+/// What a card for usual frames is and can do.
+const USUAL: Information = Information {
     mac: [0x52, 0x54, 0, 0, 0, 1],
     frame_limit: 1514,
-    receive_capacity: CAPACITY,
-    transmit_capacity: CAPACITY,
+    receive_capacity: 8,
+    transmit_capacity: 8,
     pieces: 2,
     receive_headroom: HEADROOM,
     transmit_headroom: HEADROOM,
+};
+
+/// What one for long frames is and can do.
+const LONG: Information = Information {
+    frame_limit: 9014,
+    receive_capacity: 16,
+    pieces: 6,
+    ..USUAL
 };
 
 /// The card.
 pub struct Card {
     queues: RefCell<Queues>,
     network: Rc<Network>,
+    long: Cell<bool>,
     lies: Cell<bool>,
     talks: Cell<bool>,
 }
@@ -56,8 +63,41 @@ impl Card {
         Card {
             queues: RefCell::default(),
             network: network.clone(),
+            long: Cell::new(false),
             lies: Cell::new(false),
             talks: Cell::new(true),
+        }
+    }
+
+    /// Whether it carries long frames. To be said before there is a driver.
+    pub fn set_long(&self, long: bool) {
+        self.long.set(long);
+    }
+
+    /// What it is and can do.
+    pub fn information(&self) -> Information {
+        match self.long.get() {
+            true => LONG,
+            false => USUAL,
+        }
+    }
+
+    /// Transmit pages that a stack needs so as to send the longest frames.
+    pub fn transmit_pages(&self) -> u16 {
+        match self.long.get() {
+            true => 24,
+            false => 4,
+        }
+    }
+
+    /// A length that frames have: mostly short, some in several pieces, few as long as can be.
+    pub fn length(&self, world: &World) -> usize {
+        let dice = &world.dice;
+        let limit = self.information().frame_limit;
+        match dice.below(16) {
+            0 => limit as usize,
+            1..=3 => dice.range(SHORTEST as u64, limit.into()) as usize,
+            _ => dice.range(SHORTEST as u64, 260) as usize,
         }
     }
 
@@ -101,32 +141,57 @@ impl Card {
         }
         let dice = &world.dice;
         let frame = match dice.below(16) {
-            0 => garbage(world),
+            0 => self.garbage(world),
             _ => {
                 let users = self.network.open_users();
                 if users.is_empty() {
                     return false;
                 }
-                let Some(stamp) = self.network.next(WIRE, *dice.pick(&users)) else {
+                let length = self.length(world);
+                let pages = network::pages(length);
+                let Some(stamp) = self.network.next(WIRE, *dice.pick(&users), pages) else {
                     return false;
                 };
-                stamp.frame(length(world))
+                stamp.frame(length)
             }
         };
         self.queues.borrow_mut().incoming.push_back(frame);
         true
     }
 
-    /// Fills a buffer, or two if the frame is too long for one.
+    /// What no driver should hand to anybody.
+    fn garbage(&self, world: &World) -> Vec<u8> {
+        let dice = &world.dice;
+        let limit = u64::from(self.information().frame_limit);
+        let nobody = Stamp {
+            from: WIRE,
+            to: 0x77,
+            epoch: 0,
+            sequence: 0,
+        };
+        match dice.below(4) {
+            // A runt, an empty frame, a giant, one for nobody.
+            0 => vec![2; dice.below(14) as usize],
+            1 => Vec::new(),
+            2 => nobody.frame(dice.range(limit + 500, limit + 2300) as usize),
+            _ => nobody.frame(self.length(world)),
+        }
+    }
+
+    /// Fills a buffer, or several if the frame is too long for one.
     fn fill(&self, world: &World) -> bool {
         let (frame, buffers) = {
             let mut queues = self.queues.borrow_mut();
             let Some(frame) = queues.incoming.front() else {
                 return false;
             };
-            let needed = (frame.len() + HEADROOM as usize).div_ceil(2048 - 16).max(1);
-            if queues.buffers.len() < needed {
-                return false;
+            let (mut needed, mut room) = (0, 0);
+            while needed == 0 || room < frame.len() + HEADROOM as usize {
+                let Some((buffer, _)) = queues.buffers.get(needed) else {
+                    return false;
+                };
+                room += buffer.length as usize;
+                needed += 1;
             }
             let frame = queues.incoming.pop_front().unwrap_or_default();
             let buffers: Vec<(Piece, u16)> = queues.buffers.drain(..needed).collect();
@@ -217,7 +282,7 @@ impl Card {
         let mut queues = self.queues.borrow_mut();
         let token = match dice.below(3) {
             0 => dice.word() as u16,
-            _ => dice.below(u64::from(CAPACITY)) as u16,
+            _ => dice.below(self.information().receive_capacity.into()) as u16,
         };
         let lie = match dice.below(3) {
             0 => Lie::Receive(token, dice.word() as u32),
@@ -228,34 +293,6 @@ impl Card {
             queues.lies.push_back(lie);
         }
         true
-    }
-}
-
-/// A length that frames have: mostly short, some in two pieces, few as long as can be.
-pub fn length(world: &World) -> usize {
-    let dice = &world.dice;
-    match dice.below(16) {
-        0 => INFORMATION.frame_limit as usize,
-        1..=3 => dice.range(SHORTEST as u64, INFORMATION.frame_limit.into()) as usize,
-        _ => dice.range(SHORTEST as u64, 260) as usize,
-    }
-}
-
-/// What no driver should hand to anybody.
-fn garbage(world: &World) -> Vec<u8> {
-    let dice = &world.dice;
-    let nobody = Stamp {
-        from: WIRE,
-        to: 0x77,
-        epoch: 0,
-        sequence: 0,
-    };
-    match dice.below(4) {
-        // A runt, an empty frame, a giant, one for nobody.
-        0 => vec![2; dice.below(14) as usize],
-        1 => Vec::new(),
-        2 => nobody.frame(dice.range(2100, 3900) as usize),
-        _ => nobody.frame(length(world)),
     }
 }
 

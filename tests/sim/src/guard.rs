@@ -2,7 +2,8 @@
 //! who reads and writes them.
 //!
 //! Of each receive segment that a stack was given, no stack may have a capability that does more than
-//! read, no capability to a page in it, and no mapping that can be written.
+//! read, no capability to a page in it, and no mapping that can be written. And a stack that is to see
+//! nothing of others' frames finds none in its receive pages.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -11,9 +12,11 @@ use std::sync::atomic::Ordering;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::lookup::{DEVICE, PRESENT, USER, WRITABLE, frame_of, held, named, slot};
+use crate::network::{Network, Party};
 use crate::world::World;
 use abi::CAP_TABLE_SLOTS;
 use abi::cap::{CapAddr, Kind, Rights};
+use dev::layout::FIRST_RECEIVE_PAGE;
 use kernel::cap::Capability;
 use kernel::frame::Frame;
 use kernel::object::{Oid, State};
@@ -22,21 +25,22 @@ use kernel::process::Process;
 /// The receive segments that stacks were given, and the stacks.
 #[derive(Default)]
 pub struct Guard {
-    segments: RefCell<BTreeMap<Oid, u64>>,
+    /// By segment: version, and whose it is.
+    segments: RefCell<BTreeMap<Oid, (u64, Party)>>,
     stacks: RefCell<BTreeMap<Oid, u64>>,
 }
 
 impl Guard {
     /// A stack was given a receive segment, which lies in this slot of its own.
-    pub fn opened(&self, stack: &Context, slot: CapAddr) {
+    pub fn opened(&self, stack: &Context, user: Party, slot: CapAddr) {
         let world = stack.world();
         let Some(process) = world.processor.process(stack.oid()) else {
             return;
         };
         let capability = held(world.processor.memory(), process, slot);
         if capability.is(Kind::Table1) {
-            let version = capability.version;
-            self.segments.borrow_mut().insert(capability.oid(), version);
+            let owned = (capability.version, user);
+            self.segments.borrow_mut().insert(capability.oid(), owned);
         }
         let version = world.processor.version(stack.oid());
         self.stacks.borrow_mut().insert(stack.oid(), version);
@@ -46,11 +50,16 @@ impl Guard {
     ///
     /// # Errors
     /// A stack has what it may not have.
-    pub fn check(&self, world: &World) -> Result<(), Failure> {
-        let alive = |oid: &Oid, version: &mut u64| world.processor.version(*oid) == *version;
+    pub fn check(&self, world: &World, network: &Network) -> Result<(), Failure> {
+        let alive = |oid: &Oid, version: u64| world.processor.version(*oid) == version;
         let (mut segments, mut stacks) = (self.segments.borrow_mut(), self.stacks.borrow_mut());
-        segments.retain(alive);
-        stacks.retain(alive);
+        segments.retain(|oid, (version, _)| alive(oid, *version));
+        stacks.retain(|oid, version| alive(oid, *version));
+        for (segment, (_, user)) in segments.iter() {
+            if network.is_private(*user) {
+                self.check_private(world, network, *segment, *user)?;
+            }
+        }
         for stack in stacks.keys() {
             let Some(process) = world.processor.process(*stack) else {
                 continue;
@@ -74,8 +83,38 @@ impl Guard {
     }
 }
 
+impl Guard {
+    /// Nothing that a stack can see in its receive pages is out of another's frames.
+    fn check_private(
+        &self,
+        world: &World,
+        network: &Network,
+        segment: Oid,
+        user: Party,
+    ) -> Result<(), Failure> {
+        let memory = world.processor.memory();
+        let pages = entries(world, world.processor.frame(segment));
+        for (place, entry) in pages.filter(|(place, _)| *place >= FIRST_RECEIVE_PAGE.into()) {
+            for n in 0..abi::PAGE_SIZE / 8 {
+                let word = memory.word(frame_of(entry), n).load(Ordering::Relaxed);
+                if network.is_foreign(user, word) {
+                    return Err(Failure::Claim {
+                        actor: format!("user {user}"),
+                        claim: format!("{word:#x} in receive page {place} is another's"),
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
 /// What a capability does to receive memory that no stack's may.
-fn excess(world: &World, segments: &BTreeMap<Oid, u64>, held: &Capability) -> Option<String> {
+fn excess(
+    world: &World,
+    segments: &BTreeMap<Oid, (u64, Party)>,
+    held: &Capability,
+) -> Option<String> {
     let objects = &world.processor.memory().objects;
     let row = objects.get(held.oid().0 as usize)?;
     let alive = row.version.get() == held.version && row.state.get() == State::Live;
@@ -92,7 +131,11 @@ fn excess(world: &World, segments: &BTreeMap<Oid, u64>, held: &Capability) -> Op
 }
 
 /// An address at which a process can write receive memory.
-fn written(world: &World, process: &Process, segments: &BTreeMap<Oid, u64>) -> Option<u64> {
+fn written(
+    world: &World,
+    process: &Process,
+    segments: &BTreeMap<Oid, (u64, Party)>,
+) -> Option<u64> {
     let frames: Vec<Frame> = segments
         .keys()
         .map(|oid| world.processor.frame(*oid))

@@ -15,7 +15,8 @@
 //! After each step: one object is audited against everything that it names, its frame looked through
 //! for residue if it is free, and each translation that was used compared with the tables. Every few
 //! hundred steps: the whole kernel ([`kernel::audit`]), every translation that is remembered, and what
-//! the scenario demands (a stack controls nothing of what it receives into). Now and then between two
+//! the scenario demands (a stack controls nothing of what it receives into, and if it is served by
+//! copies or sealed, sees nothing of others' frames there). Now and then between two
 //! requests of spacebank's: its books, and each entry against the kernel's row. Always: DMA reaches
 //! only what is pinned for the function, registers survive interruptions, what is bought is zeroed,
 //! what was taken back is void, frames arrive once, whole and in order, and somebody goes on. At the

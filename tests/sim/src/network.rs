@@ -12,6 +12,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 
+use abi::PAGE_SIZE;
 use dev::Mac;
 
 /// A party: a user by number, or the wire.
@@ -27,8 +28,25 @@ pub const SHORTEST: usize = HEADER + 20;
 const EXPERIMENT: [u8; 2] = [0x88, 0xb5];
 const MAGIC: u32 = 0x7573_7566;
 
-/// Frames that a steady receiver has room for.
-pub const ROOM: u32 = 5;
+/// First byte of each word of a frame behind its stamp.
+const TAG: u8 = 0xc5;
+
+/// Receive pages of a session.
+pub const RECEIVE_PAGES: u16 = 16;
+/// Pages of frames that a steady receiver has room for: half of what it has, because the others may be
+/// the device's, without the one that small frames are packed into.
+const ROOM: u32 = RECEIVE_PAGES as u32 / 2 - 1;
+
+/// Most pages that a frame takes, however it is received.
+pub const fn pages(length: usize) -> u32 {
+    // A little of each page is headroom.
+    length.div_ceil(PAGE_SIZE - 64) as u32
+}
+
+/// Two parties in a byte.
+const fn ends(from: Party, to: Party) -> u8 {
+    (from as u8 & 0xf) << 4 | to as u8 & 0xf
+}
 
 /// The address of a party.
 pub fn mac(party: Party) -> Mac {
@@ -54,12 +72,16 @@ impl Stamp {
         [MAGIC, ends, self.epoch, self.sequence]
     }
 
+    /// A byte of the frame behind the stamp. Each word of it says whose it is, and each stands only
+    /// where it does.
     fn pattern(self, n: usize) -> u8 {
-        let seed = self
-            .sequence
-            .wrapping_mul(31)
-            .wrapping_add(u32::from(self.from));
-        (seed as usize).wrapping_add(n.wrapping_mul(7)) as u8
+        let (sequence, word) = (self.sequence as usize, n / 4);
+        match n % 4 {
+            0 => TAG,
+            1 => ends(self.from, self.to),
+            2 => sequence.wrapping_mul(31).wrapping_add(n >> 10) as u8,
+            _ => sequence.wrapping_add(word.wrapping_mul(7)) as u8,
+        }
     }
 
     /// The frame, of this many bytes.
@@ -125,7 +147,7 @@ struct User {
     steady: bool,
     /// It has a session, so that frames can reach it.
     open: bool,
-    /// Frames on their way to it, or not given back.
+    /// Pages of frames on their way to it, or not given back.
     outstanding: u32,
 }
 
@@ -136,6 +158,7 @@ pub struct Network {
     flows: RefCell<BTreeMap<(Party, Party), Flow>>,
     users: RefCell<BTreeMap<Party, User>>,
     fouls: RefCell<BTreeSet<Party>>,
+    private: RefCell<BTreeSet<Party>>,
     delivered: Cell<u64>,
 }
 
@@ -172,6 +195,31 @@ impl Network {
     /// A user plays foul: it spoils frames that it sends, or sends them twice.
     pub fn set_foul(&self, user: Party) {
         self.fouls.borrow_mut().insert(user);
+    }
+
+    /// A user may see nothing of what is another's; or any user may.
+    pub fn set_private(&self, user: Party, private: bool) {
+        let mut users = self.private.borrow_mut();
+        match private {
+            true => users.insert(user),
+            false => users.remove(&user),
+        };
+    }
+
+    /// Whether a user may see nothing of what is another's.
+    pub fn is_private(&self, user: Party) -> bool {
+        self.private.borrow().contains(&user)
+    }
+
+    /// Whether eight bytes of memory are out of a frame for somebody else. What is in frames of those
+    /// who play foul nobody knows.
+    pub fn is_foreign(&self, user: Party, bytes: u64) -> bool {
+        let [tag, both, _, first, next_tag, next_both, _, next] = bytes.to_le_bytes();
+        // Two words that follow each other in a frame: by chance there are none.
+        let follow = (tag, both) == (next_tag, next_both) && next == first.wrapping_add(7);
+        let fouls = self.fouls.borrow();
+        let foul = || fouls.iter().any(|from| *from as u8 & 0xf == both >> 4);
+        tag == TAG && follow && both & 0xf != user as u8 & 0xf && !foul()
     }
 
     /// Whether a frame bears the address of somebody who plays foul.
@@ -227,15 +275,15 @@ impl Network {
         from.steady && to.steady
     }
 
-    /// A stamp for the next frame of a flow, if the receiver has room for one more.
-    pub fn next(&self, from: Party, to: Party) -> Option<Stamp> {
+    /// A stamp for the next frame of a flow, if the receiver has room for so many more pages.
+    pub fn next(&self, from: Party, to: Party, pages: u32) -> Option<Stamp> {
         let receiver = self.user(to);
         let limited = receiver.steady && to != WIRE;
-        if !receiver.open || (limited && receiver.outstanding >= ROOM) {
+        if !receiver.open || (limited && receiver.outstanding + pages > ROOM) {
             return None;
         }
         if let Some(user) = self.users.borrow_mut().get_mut(&to) {
-            user.outstanding += 1;
+            user.outstanding += pages;
         }
         let mut flows = self.flows.borrow_mut();
         let flow = flows.entry((from, to)).or_default();
@@ -291,13 +339,13 @@ impl Network {
         Ok(())
     }
 
-    /// A user gave frames back, of this life of the driver.
-    pub fn given_back(&self, user: Party, epoch: u32, frames: u32) {
+    /// A user gave so many pages of frames back, of this life of the driver.
+    pub fn given_back(&self, user: Party, epoch: u32, pages: u32) {
         if epoch != self.epoch.get() {
             return;
         }
         if let Some(user) = self.users.borrow_mut().get_mut(&user) {
-            user.outstanding = user.outstanding.saturating_sub(frames);
+            user.outstanding = user.outstanding.saturating_sub(pages);
         }
     }
 }

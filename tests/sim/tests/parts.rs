@@ -195,7 +195,7 @@ fn lost_repeated_and_reordered_frames_are_noticed() {
         network.set_open(user, true);
     }
     let frames: Vec<Vec<u8>> = (0..4)
-        .map(|_| network.next(WIRE, 2).expect("there is room").frame(60))
+        .map(|_| network.next(WIRE, 2, 1).expect("there is room").frame(60))
         .collect();
     assert_eq!(network.arrived(2, &frames[0]), Ok(()));
     assert!(network.arrived(2, &frames[0]).is_err(), "twice");
@@ -204,7 +204,7 @@ fn lost_repeated_and_reordered_frames_are_noticed() {
     assert!(!network.is_quiet());
     // Whoever isn't steady may lose frames, but sees none late.
     let frames: Vec<Vec<u8>> = (0..4)
-        .map(|_| network.next(WIRE, 3).expect("there is room").frame(60))
+        .map(|_| network.next(WIRE, 3, 1).expect("there is room").frame(60))
         .collect();
     assert_eq!(network.arrived(3, &frames[2]), Ok(()));
     assert!(network.arrived(3, &frames[1]).is_err(), "late");
@@ -219,7 +219,7 @@ fn what_a_foul_sender_spoils_is_its_own_affair() {
         network.set_open(user, true);
     }
     let sent = |from| {
-        let stamp = network.next(from, WIRE).expect("there is room");
+        let stamp = network.next(from, WIRE, 1).expect("there is room");
         stamp.frame(60)
     };
     let (mut own, mut anothers) = (sent(3), sent(2));
@@ -237,11 +237,13 @@ fn what_a_foul_sender_spoils_is_its_own_affair() {
 fn steady_receivers_are_not_sent_more_than_they_have_room_for() {
     let network = Network::default();
     network.set_user(2, true);
-    assert_eq!(network.next(WIRE, 2), None, "it has no session");
+    assert_eq!(network.next(WIRE, 2, 1), None, "it has no session");
     network.set_open(2, true);
-    let sent = (0..100).filter(|_| network.next(WIRE, 2).is_some()).count();
+    let sent = (0..100)
+        .filter(|_| network.next(WIRE, 2, 1).is_some())
+        .count();
     assert!((1..20).contains(&sent));
     network.given_back(2, network.epoch(), 1);
-    assert!(network.next(WIRE, 2).is_some());
-    assert_eq!(network.next(WIRE, 2), None);
+    assert!(network.next(WIRE, 2, 1).is_some());
+    assert_eq!(network.next(WIRE, 2, 1), None);
 }

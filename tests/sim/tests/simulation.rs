@@ -93,6 +93,8 @@ fn frames_arrive_whatever_others_do() {
             "session banks destroyed through ports",
             "users' banks destroyed",
             "drivers killed",
+            "strategies switched",
+            "pages exchanged",
             "accesses to memory that was taken back",
             "audits with something in limbo",
             "interrupts",

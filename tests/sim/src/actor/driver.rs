@@ -11,7 +11,7 @@ use ethdrv::grant;
 use sys::object::{Aperture, DeviceDma, Irq, Notify, Table};
 use sys::{Cap, Error};
 
-use crate::card::{Card, CardTransport, INFORMATION};
+use crate::card::{Card, CardTransport};
 use crate::context::Context;
 use crate::program::Program;
 use crate::world::Code;
@@ -40,7 +40,7 @@ fn begin(context: &Context, card: &Rc<Card>) -> Result<SimDriver, Error> {
     let function: Cap<DeviceDma> = Cap::at(grant::FUNCTION);
     function.bind(context, aperture)?;
     aperture.set_window(context, window)?;
-    let pages = SimDriver::pool_pages(&INFORMATION) as u16;
+    let pages = SimDriver::pool_pages(&card.information()) as u16;
     let pool = Pool::make(&program, aperture, window, pages)?;
     function.set_master(context, true)?;
     let notify = program.take_slot()?;

@@ -16,10 +16,10 @@ use sys::object::Notify;
 use sys::{Cap, Event, Mem, Sys};
 
 use crate::actor::{SLEEP, sleep};
-use crate::card;
+use crate::card::Card;
 use crate::context::Context;
 use crate::guard::Guard;
-use crate::network::{Network, Party, SHORTEST, Stamp, WIRE};
+use crate::network::{self, Network, Party, RECEIVE_PAGES, SHORTEST, Stamp, WIRE};
 use crate::program::Program;
 use crate::world::Code;
 
@@ -27,11 +27,6 @@ use crate::world::Code;
 pub const PORT: CapAddr = slot::GRANT;
 /// Bit by which the driver notifies.
 const READY: u64 = 0;
-
-/// Transmit and receive pages of a session.
-pub const TRANSMIT_PAGES: u16 = 4;
-/// Receive pages.
-pub const RECEIVE_PAGES: u16 = 10;
 
 /// Milliseconds within which the storage of a session that is over comes back.
 const PATIENCE: u32 = 100;
@@ -63,15 +58,15 @@ impl Manner {
 }
 
 /// The program.
-pub fn code(network: &Rc<Network>, guard: &Rc<Guard>) -> Code {
-    let (network, guard) = (network.clone(), guard.clone());
+pub fn code(network: &Rc<Network>, card: &Rc<Card>, guard: &Rc<Guard>) -> Code {
+    let (network, card, guard) = (network.clone(), card.clone(), guard.clone());
     Rc::new(move |context| {
         let program = Program::start(context);
         let user = context.argument() as u16;
         let notify = program.take_slot().unwrap_or(0);
         let made = PROCESS.make_notify(context, READY, notify);
         context.claim(made.is_ok(), || format!("no notification: {made:?}"));
-        let segment = TransmitSegment::buy(&program, TRANSMIT_PAGES);
+        let segment = TransmitSegment::buy(&program, card.transmit_pages());
         let Ok(segment) = segment else {
             return wait_for_the_end(context);
         };
@@ -79,6 +74,7 @@ pub fn code(network: &Rc<Network>, guard: &Rc<Guard>) -> Code {
             context: context.clone(),
             program,
             network: network.clone(),
+            card: card.clone(),
             guard: guard.clone(),
             user,
             manner: Manner::from_word(context.argument()),
@@ -102,6 +98,7 @@ struct Stack {
     context: Context,
     program: Program,
     network: Rc<Network>,
+    card: Rc<Card>,
     guard: Rc<Guard>,
     user: Party,
     manner: Manner,
@@ -151,7 +148,7 @@ impl Stack {
         self.context.world().count("sessions");
 
         self.guard
-            .opened(&self.context, session.caps().segment.address());
+            .opened(&self.context, self.user, session.caps().segment.address());
         if epoch == self.network.epoch() {
             self.network.set_open(self.user, true);
         }
@@ -263,7 +260,7 @@ impl Stack {
             };
             busy = true;
             let mut bytes = vec![0; frame.len()];
-            let read = session.receive_memory().read(frame.offset(), &mut bytes);
+            let read = frame.read(session.receive_memory(), &mut bytes);
             if read.is_err() {
                 self.context
                     .world()
@@ -279,17 +276,20 @@ impl Stack {
         Ok(busy)
     }
 
-    /// Gives back what it holds: a steady stack at once, another when it likes. Answers how many.
+    /// Gives back what it holds: a steady stack at once, another when it likes. Answers how
+    /// many pages.
     fn hand_back(&mut self, session: &mut Session<Program>, held: &mut VecDeque<Frame>) -> u32 {
         let all = self.manner == Manner::Steady;
         let count = match all {
             true => held.len(),
             false => self.dice().below(held.len() as u64 + 1) as usize,
         };
+        let mut pages = 0;
         for frame in held.drain(..count) {
+            pages += network::pages(frame.len());
             session.give_back(frame);
         }
-        count as u32
+        pages
     }
 
     /// Sends something to somebody.
@@ -301,11 +301,16 @@ impl Stack {
         others.retain(|party| *party != self.user);
         others.push(WIRE);
         let to = *self.dice().pick(&others);
-        let Some(stamp) = self.network.next(self.user, to) else {
+        let length = self.card.length(self.context.world());
+        // The driver takes frames of one piece, so far.
+        let length = length
+            .min(session.send_limit() as usize)
+            .min(abi::PAGE_SIZE);
+        let pages = network::pages(length);
+        let Some(stamp) = self.network.next(self.user, to, pages) else {
             return Ok(());
         };
-        let frame = stamp.frame(card::length(self.context.world()));
-        self.put(session, &frame)
+        self.put(session, &stamp.frame(length))
     }
 
     fn put(&self, session: &mut Session<Program>, frame: &[u8]) -> Result<(), Lost> {

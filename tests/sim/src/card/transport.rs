@@ -5,7 +5,7 @@ use std::rc::Rc;
 use ethdrv::transport::{DeviceFault, Full, Information, Interest, Piece, Received, Transport};
 
 use super::queues::Lie;
-use super::{CAPACITY, Card, HEADROOM, INFORMATION};
+use super::{Card, HEADROOM};
 use crate::context::Context;
 
 /// The card, as the driver reaches it: each call is a step.
@@ -16,7 +16,7 @@ pub struct CardTransport {
 
 impl Transport for CardTransport {
     fn information(&self) -> Information {
-        INFORMATION
+        self.card.information()
     }
 
     fn link(&mut self) -> bool {
@@ -25,7 +25,8 @@ impl Transport for CardTransport {
 
     fn post(&mut self, buffer: Piece, token: u16) -> Result<(), Full> {
         let mut queues = self.card.queues.borrow_mut();
-        let fits = token < CAPACITY && !queues.has_buffer(token);
+        let capacity = self.card.information().receive_capacity;
+        let fits = token < capacity && !queues.has_buffer(token);
         queues.new_buffers.push((buffer, token));
         drop(queues);
         self.context
@@ -55,13 +56,17 @@ impl Transport for CardTransport {
     }
 
     fn transmit(&mut self, pieces: &[Piece], token: u16) -> Result<(), Full> {
+        let information = self.card.information();
         let mut queues = self.card.queues.borrow_mut();
         let (frames, new) = (&queues.frames, &queues.new_frames);
-        if frames.len() + new.len() + queues.left.len() >= usize::from(CAPACITY) {
+        if frames.len() + new.len() + queues.left.len()
+            >= usize::from(information.transmit_capacity)
+        {
             return Err(Full);
         }
         let known = queues.has_frame(token);
-        let fits = token < CAPACITY && !known && (1..=2).contains(&pieces.len());
+        let few = (1..=usize::from(information.pieces)).contains(&pieces.len());
+        let fits = token < information.transmit_capacity && !known && few;
         queues.new_frames.push((pieces.to_vec(), token));
         drop(queues);
         self.context

@@ -39,6 +39,8 @@ const STACK: usize = 3;
 const LIMIT: u64 = 130;
 /// Objects of the driver's.
 const DRIVERS: u64 = 400;
+/// Apertures that the driver is given for receive pages, at most.
+const APERTURES: usize = 2;
 /// Of all steps, so many tenths are played before everything is taken back.
 const TENTHS: u64 = 6;
 
@@ -73,9 +75,9 @@ pub fn world(settings: Settings) -> Rc<World> {
     });
     let world = World::new(settings, bank::code(), init);
     assert_eq!(world.add_code(driver::code(&card)), DRIVER);
-    assert_eq!(world.add_code(stack::code(&network, &guard)), STACK);
+    assert_eq!(world.add_code(stack::code(&network, &card, &guard)), STACK);
     world.add_device(card);
-    world.add_check(Box::new(move |world| guard.check(world)));
+    world.add_check(Box::new(move |world| guard.check(world, &network)));
     world
 }
 
@@ -94,7 +96,7 @@ struct User {
     port: Port,
     aperture: CapAddr,
     window: CapAddr,
-    /// Its port's number with the driver.
+    /// Its port's number with the driver, if there is one.
     made: Option<u64>,
     alive: bool,
 }
@@ -113,6 +115,8 @@ struct Init {
     keeper: CapAddr,
     scratch: CapAddr,
     interrupt: CapAddr,
+    /// Apertures for receive pages, and their windows.
+    receiving: [(CapAddr, CapAddr); APERTURES],
     registers: CapAddr,
     /// Objects that were sold before there was a driver.
     before: u64,
@@ -135,6 +139,10 @@ impl Init {
         let dice = &context.world().dice;
         let (flat, deadly) = (dice.one_in(3), dice.one_in(2));
         setting.card.set_lies(dice.one_in(3));
+        setting.card.set_long(dice.one_in(3));
+        for n in 0..USERS.len() {
+            setting.network.set_private(n as Party + 2, dice.one_in(2));
+        }
         let pace = *dice.pick(&[1_000_000, 6_000_000, 30_000_000]);
         let keeper = slot()?;
         PROCESS.make_notify(context, KEEPER, keeper)?;
@@ -158,6 +166,10 @@ impl Init {
                 alive: false,
             });
         }
+        let mut receiving = [(0, 0); APERTURES];
+        for (aperture, window) in &mut receiving {
+            (*aperture, *window) = (slot()?, slot()?);
+        }
         let (process, root) = (slot()?, slot()?);
         let mut init = Init {
             users,
@@ -172,6 +184,7 @@ impl Init {
             keeper,
             scratch: slot()?,
             interrupt: slot()?,
+            receiving,
             registers,
             before: 0,
             killing: Cell::new(false),
@@ -240,6 +253,9 @@ impl Init {
         let n = 2 + dice.below(self.users.len() as u64 - 2) as usize;
         if self.deadly && dice.one_in(40) {
             return self.driver_dies();
+        }
+        if dice.one_in(4) {
+            return self.switch(dice.below(self.users.len() as u64) as usize);
         }
         match (self.users[n].alive, dice.below(3)) {
             (true, 0) => self.destroy_session(n),

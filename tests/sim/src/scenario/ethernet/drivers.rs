@@ -2,15 +2,16 @@
 //! then reset; only then is a frame that it could reach used again.
 
 use abi::boot::slot;
-use abi::cap::Rights;
+use abi::cap::{CapAddr, Kind, Rights};
+use dev::Program as _;
 use dev::badge::ADMIN_BADGE;
 use dev::program::BANK;
 use ethdrv::grant;
 use rt::child::Grant;
-use sys::object::{CapTable, Irq};
+use sys::object::{Aperture, CapTable, Irq, Table};
 use sys::{Cap, Error};
 
-use super::{DRIVER, DRIVERS, Init};
+use super::{APERTURES, DRIVER, DRIVERS, Init};
 use crate::actor::stack;
 use crate::card;
 use crate::launch::Launch;
@@ -40,7 +41,25 @@ impl Init {
             .process
             .make_start(context, ADMIN_BADGE, self.admin.address())?;
         context.note(|| "the driver was started".to_owned());
-        Ok(())
+        // Sometimes there are none: then everybody is served by copying.
+        let count = self.dice().below(APERTURES as u64 + 1) as usize;
+        self.receiving[..count]
+            .iter()
+            .try_for_each(|pair| self.add_aperture(*pair))
+    }
+
+    /// Gives the driver an aperture for receive pages.
+    fn add_aperture(&self, (aperture, window): (CapAddr, CapAddr)) -> Result<(), Error> {
+        let context = &self.context;
+        for (kind, slot) in [(Kind::Aperture, aperture), (Kind::Table1, window)] {
+            self.clear(slot);
+            let (table, index) = self.program.table_of(slot);
+            self.driver_bank.buy_caps(context, kind, 1, table, index)?;
+        }
+        let (aperture, window): (Cap<Aperture>, Cap<Table>) = (Cap::at(aperture), Cap::at(window));
+        self.function.bind(context, aperture)?;
+        aperture.set_window(context, window)?;
+        self.admin.add_aperture(context, aperture, window)
     }
 
     /// The driver dies; what it had pinned is released when its device is reset.
@@ -74,6 +93,10 @@ impl Init {
             self.admin.address(),
         ] {
             self.clear(slot);
+        }
+        for (aperture, window) in self.receiving {
+            self.clear(aperture);
+            self.clear(window);
         }
         for user in &self.users {
             [user.aperture, user.window, user.port.address()]

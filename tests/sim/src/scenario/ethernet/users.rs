@@ -4,16 +4,16 @@ use abi::cap::Kind;
 use abi::error::EMFILE;
 use dev::Program as _;
 use dev::program::BANK;
-use dev::settings::{Pinning, PortSettings, Rate, Receive};
+use dev::settings::{DEFAULT_THRESHOLD, Pinning, PortSettings, Rate, Receive, Strategy};
 use rt::child::Grant;
 use sys::bank::{Bank, BankRights};
 use sys::object::{Aperture, Notify, Table};
 use sys::{Cap, Error};
 
 use super::{Init, LIMIT, STACK, User};
-use crate::actor::stack::{self, Manner, RECEIVE_PAGES, TRANSMIT_PAGES};
+use crate::actor::stack::{self, Manner};
 use crate::launch::Launch;
-use crate::network::mac;
+use crate::network::{Party, RECEIVE_PAGES, mac};
 
 impl Init {
     /// A user's bank, port and stack.
@@ -77,9 +77,9 @@ impl Init {
         let settings = PortSettings {
             mac: mac(user.number),
             rate: Rate::default(),
-            transmit_pages: TRANSMIT_PAGES,
+            transmit_pages: self.setting.card.transmit_pages(),
             receive_pages: RECEIVE_PAGES,
-            receive: Receive::default(),
+            receive: self.any_receive(user.number),
             pinning: Pinning::default(),
         };
         let made = self
@@ -87,6 +87,32 @@ impl Init {
             .add_port(context, &settings, aperture, window, user.port)?;
         self.users[n].made = Some(made);
         Ok(())
+    }
+
+    /// Some way for a user to receive. Who may see nothing of others' copies, or is sealed.
+    fn any_receive(&self, user: Party) -> Receive {
+        let dice = self.dice();
+        let ways = [Strategy::Copy, Strategy::Flip, Strategy::Hybrid];
+        let strategy = *dice.pick(&ways);
+        Receive {
+            strategy,
+            threshold: *dice.pick(&[0, 60, 200, 1000, DEFAULT_THRESHOLD, 9000]),
+            sealed: self.setting.network.is_private(user) || dice.one_in(2),
+        }
+    }
+
+    /// A user receives otherwise from now on, while frames come.
+    pub(super) fn switch(&self, n: usize) {
+        let Some(number) = self.users[n].made else {
+            return;
+        };
+        let receive = self.any_receive(self.users[n].number);
+        let switched = self.admin.set_receive(&self.context, number, receive);
+        self.context.world().count("strategies switched");
+        self.context
+            .note(|| format!("user {n} receives by {receive}"));
+        self.context
+            .claim(switched.is_ok(), || format!("switching: {switched:?}"));
     }
 
     /// Ends a port, and sells what it was made of.
