@@ -139,6 +139,41 @@ pub fn bank(table: &str, name: &str) -> Result<[u64; 3]> {
         .with_context(|| format!("{row:?} lacks amounts"))
 }
 
+/// The numbers of a table's row, in order; words that are none are left out.
+pub fn figures(table: &str, name: &str) -> Result<Vec<u64>> {
+    let row = table
+        .lines()
+        .find(|line| line.split_whitespace().next() == Some(name));
+    let row = row.with_context(|| format!("no row {name} in\n{table}"))?;
+    let numbers = row.split_whitespace().filter_map(|word| word.parse().ok());
+    Ok(numbers.collect())
+}
+
+/// Each bank's name, indented as it hangs, with limit, bought and limbo.
+pub fn holdings(table: &str) -> Vec<(String, [u64; 3])> {
+    let rows = table.lines().filter_map(|line| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let first = words.iter().position(|word| word.parse::<u64>().is_ok())?;
+        let numbers: Vec<u64> = words[first..]
+            .iter()
+            .filter_map(|word| word.parse().ok())
+            .collect();
+        let indent = line.len() - line.trim_start().len();
+        let name = format!("{}{}", " ".repeat(indent), words[..first].join(" "));
+        Some((name, numbers.get(..3)?.try_into().ok()?))
+    });
+    rows.collect()
+}
+
+/// alice and bob on a wire, who say nothing unless they are asked.
+pub fn quiet_on_wire(case: &Case) -> Result<(Guest, Peer)> {
+    let mut manifest = mk::users::manifest(2)?;
+    for user in &mut manifest.user {
+        user.ipv6 = manifest::Ipv6Setting::Off;
+    }
+    start_on_wire(Boot::new(case).manifest(manifest))
+}
+
 /// What is whose, but for what alice and bob hold: that follows their traffic. Each bank's name and
 /// limit, what others than the two have bought and have in limbo, and what the driver holds.
 pub fn amounts(table: &str) -> Result<(Vec<String>, [u64; 3])> {

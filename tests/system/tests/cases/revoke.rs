@@ -1,11 +1,15 @@
 //! Revocation under load: whoever is revoked, nobody else loses a frame.
 
+use std::net::IpAddr;
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use system::{Case, Entry, Guest, Wire, frames, milliseconds, seconds};
 
-use super::common::{amounts, bank, banks, echo_of, forwarded, on_wire, to_user};
+use super::common::{
+    address, amounts, at, bank, banks, echo_of, forwarded, holdings, on_wire, quiet_on_wire,
+    to_user,
+};
 
 pub const CASES: &[Entry] = &[
     (
@@ -13,6 +17,10 @@ pub const CASES: &[Entry] = &[
         flood,
     ),
     ("revoke.twenty_users_leave_nothing_behind", cycles),
+    (
+        "revoke.all_pages_come_back_and_nobody_elses_holdings_change",
+        holdings_before_and_after,
+    ),
 ];
 
 /// The port that bob's numbered datagrams come from.
@@ -147,4 +155,64 @@ fn cycles(case: &Case) -> Result<()> {
     );
     ensure!(bank(&after, "prime")?[2] == 0, "in limbo\n{after}");
     Ok(())
+}
+
+fn holdings_before_and_after(case: &Case) -> Result<()> {
+    let (mut guest, mut peer) = quiet_on_wire(case)?;
+    // The first time, init's own heap may grow.
+    for warm in [true, false] {
+        let before = holdings(&banks(&mut guest)?);
+        guest.send_line("spawn carol --ipv6 off")?;
+        guest.expect("carol is up", seconds(10))?;
+        // Until she knows where her router is, some of her answers may be lost.
+        peer.ping(IpAddr::V4(address(3)), seconds(10))?;
+        let (answered, _) = peer.udp_echo_load(at(3, 7), &[7; 600], 300, 8, seconds(20))?;
+        ensure!(answered == 300, "carol answered {answered} of 300");
+        // Her bank rose, the driver's limit rose by what is set aside for her port, nobody else's did.
+        let table = banks(&mut guest)?;
+        let during = holdings(&table);
+        let [limit, bought, limbo] = bank(&table, "carol")?;
+        ensure!(limbo == 0 && bought > 100, "{table}");
+        for (name, [limit_before, bought_before, _]) in &before {
+            let now = during.iter().filter(|(other, _)| other == name);
+            let same = now
+                .clone()
+                .any(|(_, now)| now[..2] == [*limit_before, *bought_before]);
+            ensure!(
+                same || ["prime (init)", "  ethdrv"].contains(&name.as_str()),
+                "{name}: before {before:?}\n{table}"
+            );
+        }
+        let [driver_limit, ..] = bank(&table, "ethdrv")?;
+        let reserve = driver_limit - limit_of(&before, "  ethdrv")?;
+        ensure!(reserve + limit == 2048, "{limit} and {reserve}\n{table}");
+        guest.send_line("revoke carol")?;
+        let said = guest.expect(
+            "(?s)carol is gone: ([0-9]+) objects.*?The system holds ([0-9]+) of ([0-9]+) objects now, ([0-9]+) in limbo; it held ([0-9]+) before",
+            seconds(20),
+        )?;
+        let [objects, now, of, in_limbo, held] =
+            [1, 2, 3, 4, 5].map(|n| -> Result<u64> { Ok(said.group(n)?.parse()?) });
+        // Her record is one more.
+        ensure!(objects? == bought + 1, "{}\n{table}", said.group(0)?);
+        let table = banks(&mut guest)?;
+        let after = holdings(&table);
+        ensure!(
+            warm || before == after,
+            "before {before:#?}, after {after:#?}"
+        );
+        let [limit, bought, limbo] = bank(&table, "prime")?;
+        ensure!(
+            (now?, of?, in_limbo?) == (bought, limit, limbo),
+            "{}\n{table}",
+            said.group(0)?
+        );
+        ensure!(limbo == 0 && held? > bought, "{table}");
+    }
+    Ok(())
+}
+
+fn limit_of(holdings: &[(String, [u64; 3])], name: &str) -> Result<u64> {
+    let found = holdings.iter().find(|(other, _)| other == name);
+    found.map(|(_, amounts)| amounts[0]).context("no such bank")
 }
