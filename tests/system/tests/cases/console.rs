@@ -1,28 +1,16 @@
 //! The console: every command, wrong ones, and users who come, die and go while others are served.
 
-use std::io::{Read, Write};
-use std::net::{Ipv4Addr, TcpStream};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::thread::JoinHandle;
-
 use anyhow::{Result, ensure};
 use manifest::Service;
-use system::{Boot, Case, Entry, ExpectOutcome, Guest, Net, Outcome, frames, seconds};
+use system::{Boot, Case, Entry, ExpectOutcome, Guest, Net, Outcome, seconds};
 
 use super::common::{
-    Asking, amounts, ask, at, bank, banks, echo_of, eventually, figures, forwarded, get, net,
-    quiet_on_wire, to_user,
+    Asking, amounts, ask, at, bank, banks, eventually, forwarded, get, net, quiet_on_wire,
 };
 
 pub const CASES: &[Entry] = &[
     ("console.each_command_gives_its_table", tables),
-    ("console.the_tables_figures_are_true", figures_are_true),
     ("console.a_strategy_is_shown_and_changed", strategy),
-    (
-        "console.a_connection_goes_on_while_drivers_die",
-        connection_outlives_drivers,
-    ),
     ("console.a_wrong_command_says_what_is_right", wrong),
     ("console.the_log_level_is_obeyed", log_level),
     ("console.halt_ends_the_machine", halt),
@@ -116,139 +104,6 @@ fn tables(case: &Case) -> Result<()> {
     has(&ports, &["tcp 10.0.2.21 port 80", &http])
 }
 
-/// What the memory column says of so many pages.
-fn memory(pages: u64) -> String {
-    match pages {
-        0..256 => format!("{} KiB", pages * 4),
-        _ => format!("{}.{} MiB", pages / 256, pages % 256 * 10 / 256),
-    }
-}
-
-fn check_banks(table: &str) -> Result<()> {
-    let rows = table
-        .lines()
-        .skip(1)
-        .filter(|line| !line.contains(" free. "));
-    let mut count = 0;
-    for row in rows {
-        let numbers: Vec<u64> = row
-            .split_whitespace()
-            .filter_map(|word| word.parse().ok())
-            .collect();
-        let &[limit, bought, limbo, high, ..] = &numbers[..] else {
-            anyhow::bail!("{row:?} lacks amounts\n{table}");
-        };
-        ensure!(
-            bought + limbo <= limit && bought + limbo <= high && high <= limit,
-            "{row}"
-        );
-        ensure!(row.ends_with(&memory(bought + limbo)), "{row}");
-        count += 1;
-    }
-    // prime, driver, watchdog, two users with a session each
-    ensure!(count == 7, "{count} rows in\n{table}");
-    // A session holds its receive pages, control page and ring, and may hold no more.
-    ensure!(bank(table, "session")? == [66, 66, 0], "{table}");
-    Ok(())
-}
-
-fn check_processes(before: &str, after: &str) -> Result<()> {
-    for (name, priority) in [
-        ("spacebank", 60),
-        ("watchdog", 55),
-        ("ethdrv", 50),
-        ("init", 40),
-        ("alice", 20),
-        ("bob", 20),
-    ] {
-        // After the priority and two shares come cycles and switches.
-        let (was, is) = (figures(before, name)?, figures(after, name)?);
-        ensure!(was[0] == priority && is[0] == priority, "{after}");
-        ensure!(
-            is[1] >= was[1] && is[2] >= was[2],
-            "{name}\n{before}\n{after}"
-        );
-        if ["alice", "ethdrv", "init"].contains(&name) {
-            ensure!(
-                is[1] > was[1] && is[2] > was[2],
-                "{name}\n{before}\n{after}"
-            );
-        }
-    }
-    let shares = after.lines().skip(1).filter_map(|line| {
-        let words: Vec<&str> = line.split_whitespace().collect();
-        let first = words.iter().find(|word| word.ends_with('%'))?;
-        first.trim_end_matches('%').parse::<f64>().ok()
-    });
-    let sum: f64 = shares.sum();
-    // Each is cut off after one digit.
-    ensure!((98.0..=100.1).contains(&sum), "{sum} %\n{after}");
-    Ok(())
-}
-
-fn figures_are_true(case: &Case) -> Result<()> {
-    let (mut guest, peer) = quiet_on_wire(case)?;
-    check_banks(&banks(&mut guest)?)?;
-    let processes =
-        |guest: &mut Guest| ask(guest, "ps", "process +program +priority", "with init's");
-    let ran = processes(&mut guest)?;
-    let mut wire = peer.into_wire();
-    let before = net(&mut guest)?;
-    let (discarded, echoed) = (
-        frames::udp4(&to_user(1), 4001, 9, &[1; 300]),
-        frames::udp4(&to_user(1), 4001, 7, &[2; 1000]),
-    );
-    for _ in 0..50 {
-        wire.send(&discarded)?;
-    }
-    let mut back = 0;
-    for _ in 0..20 {
-        wire.send(&echoed)?;
-        while let Some(frame) = wire.receive(seconds(5))? {
-            if echo_of(&frame, 1, 4001).is_some() {
-                back += 1;
-                break;
-            }
-        }
-    }
-    ensure!(back == 20, "{back} echoes");
-    let after = net(&mut guest)?;
-    let rose = |name| -> Result<Vec<u64>> {
-        let (was, is) = (figures(&before, name)?, figures(&after, name)?);
-        Ok(is
-            .iter()
-            .zip(was)
-            .map(|(is, was)| is.wrapping_sub(was))
-            .collect())
-    };
-    let bytes = (50 * discarded.len() + 20 * echoed.len()) as u64;
-    // In, of them copied, in place, exchanged and recovered; out; dropped.
-    let sent = 20 * echoed.len() as u64;
-    let expected = [70, bytes, 70, 0, 0, 0, 20, sent, 0];
-    ensure!(
-        rose("alice")?[..9] == expected,
-        "{expected:?}\n{before}\n{after}"
-    );
-    ensure!(rose("bob")?[..9] == [0; 9], "{before}\n{after}");
-    check_processes(&ran, &processes(&mut guest)?)?;
-    let table = banks(&mut guest)?;
-    check_banks(&table)?;
-    let users = ask(
-        &mut guest,
-        "users",
-        "user +MAC",
-        "bob [^\n]* up for [^\n]*\n",
-    )?;
-    for name in ["alice", "bob"] {
-        // pages, bank, port, deaths, then the time that it is up.
-        let row = figures(&users, name)?;
-        let [limit, bought, _] = bank(&table, name)?;
-        ensure!(row[..2] == [bought, limit], "{users}\n{table}");
-        ensure!(row[1] + row[2] == 2048 && row[3] == 0, "{users}");
-    }
-    Ok(())
-}
-
 fn strategy(case: &Case) -> Result<()> {
     let (mut guest, mut peer) = quiet_on_wire(case)?;
     guest.send_line("strategy alice")?;
@@ -266,87 +121,6 @@ fn strategy(case: &Case) -> Result<()> {
     )?;
     guest.send_line("strategy alcie")?;
     guest.expect("did you mean alice", seconds(10))?;
-    Ok(())
-}
-
-/// Bytes of a stream, all different from their neighbours' neighbours.
-fn pattern(at: u64) -> u8 {
-    (at.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8
-}
-
-/// Has a connection's bytes echoed until it is told to stop; how many came back, each where it belongs.
-fn echo_stream(
-    port: u16,
-    stop: &Arc<AtomicBool>,
-    done: &Arc<AtomicU64>,
-) -> Result<JoinHandle<Result<()>>> {
-    let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
-    stream.set_read_timeout(Some(seconds(40)))?;
-    let (mut writing, told) = (stream.try_clone()?, Arc::clone(stop));
-    let writer = std::thread::spawn(move || -> Result<u64> {
-        let mut at = 0;
-        while !told.load(Ordering::Relaxed) {
-            let piece: Vec<u8> = (at..at + 1000).map(pattern).collect();
-            writing.write_all(&piece)?;
-            at += 1000;
-        }
-        writing.shutdown(std::net::Shutdown::Write)?;
-        Ok(at)
-    });
-    let (mut reading, done) = (stream, Arc::clone(done));
-    Ok(std::thread::spawn(move || {
-        let (mut at, mut buffer) = (0, [0; 4096]);
-        loop {
-            let length = reading.read(&mut buffer)?;
-            if length == 0 {
-                break;
-            }
-            for byte in &buffer[..length] {
-                ensure!(*byte == pattern(at), "byte {at} is altered");
-                at += 1;
-            }
-            done.store(at, Ordering::Relaxed);
-        }
-        let sent = writer
-            .join()
-            .map_err(|_| anyhow::anyhow!("the writer panicked"))??;
-        ensure!(at == sent, "of {sent} bytes, {at} came back");
-        Ok(())
-    }))
-}
-
-fn connection_outlives_drivers(case: &Case) -> Result<()> {
-    let mut guest = forwarded(case)?;
-    let before = amounts(&banks(&mut guest)?)?;
-    let (stop, done) = <(Arc<AtomicBool>, Arc<AtomicU64>)>::default();
-    let stream = echo_stream(guest.port("alice", Service::Echo)?, &stop, &done)?;
-    let gets_on = || {
-        let was = done.load(Ordering::Relaxed);
-        eventually(seconds(40), || {
-            let is = done.load(Ordering::Relaxed);
-            ensure!(is >= was + 50_000, "{was} bytes before, {is} after");
-            ensure!(!stream.is_finished(), "the connection ended");
-            Ok(())
-        })
-    };
-    for death in 1..=4 {
-        gets_on()?;
-        guest.send_line("kill ethdrv")?;
-        guest.expect("ethdrv is killed\\.", seconds(10))?;
-        guest.expect("ethdrv drives", seconds(30))?;
-        gets_on().map_err(|error| error.context(format!("death {death}")))?;
-        // Whatever the dead driver had is given back; what the new one has is as much.
-        eventually(seconds(10), || {
-            let after = amounts(&banks(&mut guest)?)?;
-            ensure!(before == after, "before {before:#?}, after {after:#?}");
-            Ok(())
-        })?;
-    }
-    stop.store(true, Ordering::Relaxed);
-    stream
-        .join()
-        .map_err(|_| anyhow::anyhow!("the reader panicked"))??;
-    ensure!(!guest.has_shown("alice[^\n]* stopped:")?);
     Ok(())
 }
 

@@ -3,7 +3,9 @@
 mod common;
 mod console;
 mod curl;
+mod drivers;
 mod faults;
+mod figures;
 mod guests;
 mod harness;
 mod local;
@@ -17,7 +19,9 @@ use system::Entry;
 pub const ALL: &[&[Entry]] = &[
     console::CASES,
     curl::CASES,
+    drivers::CASES,
     faults::CASES,
+    figures::CASES,
     guests::CASES,
     harness::CASES,
     local::CASES,

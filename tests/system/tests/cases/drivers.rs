@@ -1,0 +1,99 @@
+//! Drivers die, and connections go on.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+
+use anyhow::{Result, ensure};
+use manifest::Service;
+use system::{Case, Entry, seconds};
+
+use super::common::{amounts, banks, eventually, forwarded};
+
+pub const CASES: &[Entry] = &[(
+    "faults.a_connection_goes_on_while_drivers_die",
+    connection_outlives_drivers,
+)];
+
+/// Bytes of a stream, all different from their neighbours' neighbours.
+fn pattern(at: u64) -> u8 {
+    (at.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8
+}
+
+/// Has a connection's bytes echoed until it is told to stop; how many came back, each where it belongs.
+fn echo_stream(
+    port: u16,
+    stop: &Arc<AtomicBool>,
+    done: &Arc<AtomicU64>,
+) -> Result<JoinHandle<Result<()>>> {
+    let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+    stream.set_read_timeout(Some(seconds(40)))?;
+    let (mut writing, told) = (stream.try_clone()?, Arc::clone(stop));
+    let writer = std::thread::spawn(move || -> Result<u64> {
+        let mut at = 0;
+        while !told.load(Ordering::Relaxed) {
+            let piece: Vec<u8> = (at..at + 1000).map(pattern).collect();
+            writing.write_all(&piece)?;
+            at += 1000;
+        }
+        writing.shutdown(std::net::Shutdown::Write)?;
+        Ok(at)
+    });
+    let (mut reading, done) = (stream, Arc::clone(done));
+    Ok(std::thread::spawn(move || {
+        let (mut at, mut buffer) = (0, [0; 4096]);
+        loop {
+            let length = reading.read(&mut buffer)?;
+            if length == 0 {
+                break;
+            }
+            for byte in &buffer[..length] {
+                ensure!(*byte == pattern(at), "byte {at} is altered");
+                at += 1;
+            }
+            done.store(at, Ordering::Relaxed);
+        }
+        let sent = writer
+            .join()
+            .map_err(|_| anyhow::anyhow!("the writer panicked"))??;
+        ensure!(at == sent, "of {sent} bytes, {at} came back");
+        Ok(())
+    }))
+}
+
+fn connection_outlives_drivers(case: &Case) -> Result<()> {
+    let mut guest = forwarded(case)?;
+    let before = amounts(&banks(&mut guest)?)?;
+    let (stop, done) = <(Arc<AtomicBool>, Arc<AtomicU64>)>::default();
+    let stream = echo_stream(guest.port("alice", Service::Echo)?, &stop, &done)?;
+    let gets_on = || {
+        let was = done.load(Ordering::Relaxed);
+        eventually(seconds(40), || {
+            let is = done.load(Ordering::Relaxed);
+            ensure!(is >= was + 50_000, "{was} bytes before, {is} after");
+            ensure!(!stream.is_finished(), "the connection ended");
+            Ok(())
+        })
+    };
+    for death in 1..=4 {
+        gets_on()?;
+        guest.send_line("kill ethdrv")?;
+        guest.expect("ethdrv is killed\\.", seconds(10))?;
+        guest.expect("ethdrv drives", seconds(30))?;
+        gets_on().map_err(|error| error.context(format!("death {death}")))?;
+        // Whatever the dead driver had is given back; what the new one has is as much.
+        eventually(seconds(10), || {
+            let after = amounts(&banks(&mut guest)?)?;
+            ensure!(before == after, "before {before:#?}, after {after:#?}");
+            Ok(())
+        })?;
+    }
+    stop.store(true, Ordering::Relaxed);
+    stream
+        .join()
+        .map_err(|_| anyhow::anyhow!("the reader panicked"))??;
+    ensure!(!guest.has_shown("alice[^\n]* stopped:")?);
+    Ok(())
+}
