@@ -56,7 +56,7 @@ mod serve;
 pub mod session;
 pub mod slots;
 pub mod strategy;
-mod switch;
+pub mod switch;
 mod transmit;
 pub mod transport;
 pub mod virtio_net;

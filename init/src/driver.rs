@@ -8,12 +8,14 @@
 use alloc::format;
 use alloc::string::String;
 
+use abi::APERTURE_SLOTS;
 use abi::cap::{CapAddr, Kind};
 use abi::error::ENOENT;
 use dev::admin::Admin;
 use dev::settings::{DEFAULT_THRESHOLD, Pinning, PortSettings, Rate, Receive, Strategy};
+use ethdrv::slots::MOST_APERTURES;
 use sys::bank::Bank;
-use sys::object::DeviceDma;
+use sys::object::{Aperture, DeviceDma, Table};
 use sys::{Cap, Error};
 
 use crate::failure::{Failure, Trying};
@@ -22,11 +24,13 @@ use crate::launch::{Held, clear};
 use crate::manifest::{self, Ipv4Setting, Ipv6Setting, User};
 use crate::pci::card::Card;
 use crate::pci::config::Config;
+use crate::plan::receive_slots;
 use crate::supervise::backoff::BackOff;
 use crate::user::UserSlots;
 
 /// Objects that the driver's bank may hold besides its image and what is set aside for ports: its
-/// queues, the buffers that the device receives into, its heap.
+/// queues, the buffers that the device receives into, its heap; and the apertures for receive pages
+/// that stay when the ports that made them necessary are gone, 128 with their windows at most.
 pub const BASE: u64 = 2048;
 
 /// How long a device may take to reset itself, in nanoseconds.
@@ -58,6 +62,15 @@ pub enum DriverPhase {
     },
 }
 
+/// Slots of apertures for receive pages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReceiveSlots {
+    /// The driver has so many.
+    pub given: u64,
+    /// Its ports may take so many.
+    pub wanted: u64,
+}
+
 /// The driver.
 #[derive(Debug)]
 pub struct Driver {
@@ -83,6 +96,10 @@ pub struct Driver {
     pub base: u64,
     /// Objects set aside for ports.
     pub reserved: u64,
+    /// Slots to hand an aperture for receive pages, and its window, over with.
+    pub handed: [CapAddr; 2],
+    /// Slots for receive pages that the driver has been given, and those that its ports may take.
+    pub receive_slots: ReceiveSlots,
     /// When it is started again.
     pub back_off: BackOff,
 }
@@ -109,6 +126,8 @@ impl Driver {
             scratch: take()?,
             base: BASE,
             reserved: 0,
+            handed: [take()?, take()?],
+            receive_slots: ReceiveSlots::default(),
             back_off: BackOff::default(),
         })
     }
@@ -139,11 +158,14 @@ impl Driver {
             return made;
         }
         let number = made?;
+        self.receive_slots.wanted += receive_slots(user);
+        self.give_receive_slots(host);
         for address in addresses(user) {
             if let Err(error) = self.admin.bind_address(sys, number, address) {
                 // A port that isn't bound as it should be must not be there.
                 let removed = self.admin.remove_port(sys, number);
                 log::debug!("port {number} removed again: {removed:?}");
+                self.receive_slots.wanted -= receive_slots(user);
                 self.drop_port_objects(host, slots);
                 self.return_reserve(host, reserve);
                 return Err(Failure::of(format!("binding the port to {address}"), error));
@@ -154,27 +176,7 @@ impl Driver {
 
     fn make_port<H: Host>(&self, host: &H, user: &User, slots: &UserSlots) -> Result<u64, Failure> {
         let sys = host.sys();
-        let objects = [
-            (Kind::Aperture, slots.aperture.address()),
-            (Kind::Table1, slots.window.address()),
-        ];
-        for (kind, slot) in objects {
-            clear(host, slot);
-            let (table, index) = host.table_of(slot);
-            self.bank
-                .buy_caps(sys, kind, 1, table, index)
-                .map_err(|error| {
-                    let what = format!("buying the port's {} from the driver's bank", kind.name());
-                    Failure::buying(sys, self.bank, what, error)
-                })?;
-        }
-        self.function
-            .bind(sys, slots.aperture)
-            .trying("binding the port's aperture")?;
-        slots
-            .aperture
-            .set_window(sys, slots.window)
-            .trying("setting the aperture's window")?;
+        self.buy_aperture(host, slots.aperture, slots.window)?;
         clear(host, slots.port.address());
         self.admin
             .add_port(
@@ -185,6 +187,70 @@ impl Driver {
                 slots.port,
             )
             .trying("asking the driver for a port")
+    }
+
+    /// Gives the driver the apertures that its ports' receive pages take. A port for which there are none
+    /// is served by copying, so a failure takes nobody's port.
+    fn give_receive_slots<H: Host>(&mut self, host: &H) {
+        let most = (MOST_APERTURES * APERTURE_SLOTS) as u64;
+        while self.receive_slots.given < self.receive_slots.wanted.min(most) {
+            if let Err(failure) = self.give_aperture(host) {
+                log::warn!("{failure}; some ports receive by copying");
+                break;
+            }
+            self.receive_slots.given += APERTURE_SLOTS as u64;
+        }
+        // The driver has its own capabilities to what it was given.
+        self.handed.iter().for_each(|slot| clear(host, *slot));
+    }
+
+    fn give_aperture<H: Host>(&self, host: &H) -> Result<(), Failure> {
+        let sys = host.sys();
+        let [aperture, window] = self.handed;
+        let what = "giving the driver slots for receive pages";
+        let given = self
+            .buy_aperture(host, Cap::at(aperture), Cap::at(window))
+            .and_then(|()| {
+                let (aperture, window) = (Cap::at(aperture), Cap::at(window));
+                self.admin.add_aperture(sys, aperture, window).trying(what)
+            });
+        if given.is_err() {
+            for slot in self.handed {
+                // What was not bought can't be sold.
+                let _ = self.bank.sell(sys, slot);
+            }
+        }
+        given
+    }
+
+    /// Buys an aperture with a window from the driver's bank, and binds it to the device.
+    fn buy_aperture<H: Host>(
+        &self,
+        host: &H,
+        aperture: Cap<Aperture>,
+        window: Cap<Table>,
+    ) -> Result<(), Failure> {
+        let sys = host.sys();
+        let objects = [
+            (Kind::Aperture, aperture.address()),
+            (Kind::Table1, window.address()),
+        ];
+        for (kind, slot) in objects {
+            clear(host, slot);
+            let (table, index) = host.table_of(slot);
+            self.bank
+                .buy_caps(sys, kind, 1, table, index)
+                .map_err(|error| {
+                    let what = format!("buying a port's {} from the driver's bank", kind.name());
+                    Failure::buying(sys, self.bank, what, error)
+                })?;
+        }
+        self.function
+            .bind(sys, aperture)
+            .trying("binding a port's aperture")?;
+        aperture
+            .set_window(sys, window)
+            .trying("setting the aperture's window")
     }
 
     /// Asks the driver to remove a port. It takes until nothing of it is in use; init asks again later
@@ -205,7 +271,18 @@ impl Driver {
     }
 
     /// Gives back what was bought for a port, and its reserve.
-    pub fn finish_remove_port<H: Host>(&mut self, host: &H, reserve: u64, slots: &UserSlots) {
+    pub fn finish_remove_port<H: Host>(
+        &mut self,
+        host: &H,
+        user: &User,
+        reserve: u64,
+        slots: &UserSlots,
+    ) {
+        let slots_left = self
+            .receive_slots
+            .wanted
+            .saturating_sub(receive_slots(user));
+        self.receive_slots.wanted = slots_left;
         self.drop_port_objects(host, slots);
         self.return_reserve(host, reserve);
     }

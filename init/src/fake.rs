@@ -100,6 +100,8 @@ pub struct World {
     pub stacks_attach: Cell<bool>,
     /// Whether the driver can't exchange pages.
     pub no_flips: Cell<bool>,
+    /// Apertures for receive pages that drivers were given.
+    pub apertures: Cell<u32>,
     /// Objects in dead apertures' pins.
     pub dead_pins: Cell<u64>,
     /// What happened to device and driver, in order.

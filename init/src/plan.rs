@@ -7,8 +7,9 @@
 
 use core::fmt;
 
-use abi::{PAGE_SIZE, SEGMENT_SIZE, TABLE_ENTRIES};
+use abi::{APERTURE_SLOTS, PAGE_SIZE, SEGMENT_SIZE, TABLE_ENTRIES};
 use dev::layout::{FIRST_RECEIVE_PAGE, FIRST_TRANSMIT_PAGE};
+use ethdrv::switch::hidden_pages;
 use netstack::config::Limits;
 use rt::child::Image;
 
@@ -79,11 +80,20 @@ pub fn program_objects(image: &Image<'_>, stack_pages: usize) -> u64 {
     PROCESS + (pages + stack_pages) as u64 + segments
 }
 
-/// Objects that the driver needs for a port with so many slots: aperture, window, the table of the
-/// receive segment and what the driver notes of slots and frames.
+/// Slots that a port's receive pages may take, in apertures that all ports share: the pages that its user
+/// sees, and those behind them if it is sealed, which it may become at any time.
+pub const fn receive_slots(user: &User) -> u64 {
+    user.receive_slots as u64 + hidden_pages(user.receive_slots) as u64
+}
+
+/// Objects that the driver needs for a port with so many slots: aperture and window for what is sent; a
+/// share of those for what is received, in full, for it may be the port that makes another necessary;
+/// the tables of the receive segment and of hidden pages; and what the driver notes of slots and frames.
 pub fn port_reserve(transmit_slots: u16, receive_slots: u16) -> u64 {
-    let notes = (u64::from(transmit_slots) + u64::from(receive_slots)) * NOTES_PER_SLOT;
-    3 + notes.div_ceil(PAGE_SIZE as u64) + NOTES_PER_PORT.div_ceil(PAGE_SIZE as u64)
+    let receive = u64::from(receive_slots) + u64::from(hidden_pages(receive_slots));
+    let notes = (u64::from(transmit_slots) + receive) * NOTES_PER_SLOT;
+    let apertures = 2 + 2 * receive.div_ceil(APERTURE_SLOTS as u64);
+    apertures + 2 + notes.div_ceil(PAGE_SIZE as u64) + NOTES_PER_PORT.div_ceil(PAGE_SIZE as u64)
 }
 
 /// Bytes that the driver notes of each slot: pin, state, place in a list.
@@ -97,7 +107,7 @@ const NOTES_PER_PORT: u64 = 12 * 1024;
 /// [`TooLow`]: the user's limit doesn't cover it.
 pub fn plan(user: &User, program: u64) -> Result<Plan, TooLow> {
     let reserve = port_reserve(user.transmit_slots, user.receive_slots);
-    let receive = u64::from(FIRST_RECEIVE_PAGE) + u64::from(user.receive_slots);
+    let receive = u64::from(FIRST_RECEIVE_PAGE) + receive_slots(user);
     // The transmit segment's table is the user's own, the receive segment's is the driver's.
     let transmit = 1 + u64::from(FIRST_TRANSMIT_PAGE) + u64::from(user.transmit_slots);
     let session = receive + transmit;

@@ -121,6 +121,13 @@ impl World {
                     false => [PortState::Idle as u64, refusal, 0, 0, 0, 0],
                 })
             }
+            method::ADD_APERTURE => {
+                for cap in [message.caps[0], message.caps[1]] {
+                    assert!(matches!(self.thing(cap), Some(Thing::Object(_))));
+                }
+                self.apertures.set(self.apertures.get() + 1);
+                Ok([0; 6])
+            }
             method::SET_RECEIVE => {
                 let receive = Receive::from_word(w[2]).unwrap();
                 if self.no_flips.get() && receive.strategy != Strategy::Copy {

@@ -117,6 +117,7 @@ impl World {
             driver_dies: Cell::new(false),
             driver_hangs: Cell::new(false),
             no_flips: Cell::new(false),
+            apertures: Cell::new(0),
             stacks_attach: Cell::new(true),
             dead_pins: Cell::new(0),
             happened: RefCell::default(),

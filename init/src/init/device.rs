@@ -12,7 +12,7 @@ use sys::object::{CapTable, Process};
 
 use super::{Due, Init, Work};
 use crate::destroy::destroy_step;
-use crate::driver::{BASE, DriverPhase, RESET_TIME};
+use crate::driver::{BASE, DriverPhase, RESET_TIME, ReceiveSlots};
 use crate::ethernet as start;
 use crate::failure::{Failure, Trying};
 use crate::host::{Host, PRIME, PROCESS, bit, priority};
@@ -60,6 +60,7 @@ impl<H: Host> Init<'_, H> {
         let driver = &mut self.driver;
         driver.base = BASE + program_objects(&image, STACK_PAGES);
         driver.reserved = 0;
+        driver.receive_slots = ReceiveSlots::default();
         clear(host, driver.bank.address());
         PRIME
             .sub_bank(sys, driver.base, false, driver.bank)
@@ -241,7 +242,7 @@ impl<H: Host> Init<'_, H> {
             && self.driver.is_running()
         {
             self.driver
-                .finish_remove_port(self.host, port.reserve, &member.slots);
+                .finish_remove_port(self.host, &member.user, port.reserve, &member.slots);
         }
     }
 

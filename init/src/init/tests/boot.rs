@@ -208,3 +208,26 @@ fn a_guest_that_is_not_there_halts_the_machine() {
     assert!(logged().contains("the boot archive has no bin/nothing"));
     assert_eq!(world.happened.borrow().last().unwrap(), "halt 1");
 }
+
+#[test]
+fn drivers_get_as_many_slots_for_receive_pages_as_their_ports_may_take() {
+    let few = world();
+    start(few, "", TWO_USERS);
+    assert_eq!(few.apertures.get(), 1);
+    let world = world();
+    let manifest = "[[user]]\nname = 'alice'\nreceive_slots = 240\n\
+                    [[user]]\nname = 'bob'\nreceive_slots = 240\n";
+    let mut init = start(world, "", manifest);
+    assert_eq!(world.apertures.get(), 2);
+    // Who comes in a place that another left needs no more.
+    type_line(&mut init, "revoke bob\r");
+    type_line(&mut init, "spawn carol --receive-slots 240\r");
+    assert_eq!(world.apertures.get(), 2);
+    assert_eq!(init.driver.receive_slots.wanted, 2 * 360);
+    // Another driver has none.
+    world.fault(process(world, "ethdrv").unwrap(), 7);
+    settle(&mut init);
+    pass(&mut init, 2_000_000_000);
+    assert!(is_running(&init, "carol"));
+    assert_eq!(world.apertures.get(), 4);
+}

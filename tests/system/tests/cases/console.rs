@@ -5,7 +5,7 @@ use manifest::Service;
 use system::{Boot, Case, Entry, ExpectOutcome, Guest, Net, Outcome, seconds};
 
 use super::common::{
-    Asking, amounts, ask, at, bank, banks, eventually, forwarded, get, net, quiet_on_wire,
+    Asking, amounts, ask, at, bank, banks, eventually, figures, forwarded, get, net, quiet_on_wire,
 };
 
 pub const CASES: &[Entry] = &[
@@ -108,12 +108,46 @@ fn strategy(case: &Case) -> Result<()> {
     let (mut guest, mut peer) = quiet_on_wire(case)?;
     guest.send_line("strategy alice")?;
     guest.expect("alice receives by copy\\.", seconds(10))?;
-    // Sealed changes nothing for who copies, but is kept.
-    guest.send_line("strategy alice copy sealed")?;
-    guest.expect("alice receives by copy sealed from now on\\.", seconds(10))?;
-    let (answered, _) = peer.udp_echo_load(at(1, 7), &[7; 600], 100, 8, seconds(20))?;
-    ensure!(answered == 100, "alice answered {answered} of 100");
-    has(&net(&mut guest)?, &["receives by", "copy sealed"])?;
+    let words = [
+        ("copy sealed", "copy sealed"),
+        ("flip open", "flip"),
+        ("hybrid(300)", "hybrid(300)"),
+        ("sealed", "hybrid(300) sealed"),
+        ("flip", "flip sealed"),
+        ("hybrid open", "hybrid(2048)"),
+        ("copy", "copy"),
+    ];
+    for (words, shown) in words {
+        guest.send_line(&format!("strategy alice {words}"))?;
+        let pattern = regex::escape(&format!("alice receives by {shown} from now on"));
+        guest.expect(&pattern, seconds(10))?;
+        // More than the device has buffers from before.
+        let (answered, _) = peer.udp_echo_load(at(1, 7), &[7; 600], 600, 8, seconds(20))?;
+        ensure!(answered == 600, "{words}: alice answered {answered} of 600");
+        has(&net(&mut guest)?, &["receives by", shown])?;
+    }
+    // Some of them came each way, and nothing was dropped.
+    let table = net(&mut guest)?;
+    let [
+        frames,
+        _,
+        copied,
+        in_place,
+        exchanged,
+        recovered,
+        _,
+        _,
+        dropped,
+    ] = figures(&table, "alice")?[..9]
+    else {
+        anyhow::bail!("alice's row lacks figures\n{table}");
+    };
+    ensure!(frames == copied + in_place + exchanged, "{table}");
+    ensure!(
+        copied >= 600 && in_place >= 100 && exchanged >= 100,
+        "{table}"
+    );
+    ensure!((recovered, dropped) == (0, 0), "{table}");
     guest.send_line("strategy alice flop")?;
     guest.expect(
         "\"flop\" is not a strategy: one of copy, flip, hybrid",
