@@ -303,7 +303,7 @@ impl<M: Machine> Kernel<'_, M> {
         if let Some(window) = self.row(row.partner.get())
             && !self.has(Fault::KeepWindow)
         {
-            self.invalidate(window, 1, slot.into());
+            self.invalidate(row.partner.get(), window, 1, slot.into());
             self.view::<Words>(window.frame.get())
                 .set(slot.into(), Entry::EMPTY.0);
         }

@@ -18,7 +18,12 @@ pub(crate) struct Batch<'k> {
     pub count: usize,
 }
 
-impl Batch<'_> {
+impl<'k> Batch<'k> {
+    /// The page that it lies in.
+    pub fn words(&self) -> &'k Words {
+        self.words
+    }
+
     /// A word of an entry.
     pub fn get(&self, entry: usize, word: usize) -> u64 {
         self.words.get(self.first + entry * self.size + word)

@@ -57,57 +57,129 @@ impl Flush {
     }
 }
 
-/// Where the loaded address space shows a segment.
-#[derive(Clone, Copy)]
-pub(crate) enum Seen {
-    /// Nowhere: nothing of it can have been remembered.
-    Nowhere,
-    /// From this address on.
-    At(u64),
-    /// At several addresses.
-    Often,
-}
+/// Where an address space shows a segment: an address, or [`Seen::NOWHERE`] or [`Seen::OFTEN`], which
+/// are none.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Seen(u64);
 
 impl Seen {
+    /// Nowhere: nothing of it can have been remembered.
+    pub const NOWHERE: Seen = Seen(1);
+    /// At several addresses.
+    const OFTEN: Seen = Seen(2);
+
     /// Notes that what stood at a place of the segment stands there no more.
     #[inline(always)]
     pub fn note(self, flush: &Flush, place: usize) {
-        match self {
-            Seen::Nowhere => {}
-            Seen::At(address) => flush.note(address | (place as u64) << 12, false),
-            Seen::Often => flush.note(0, true),
+        if self != Seen::NOWHERE {
+            flush.note(self.0 | (place as u64) << 12, self == Seen::OFTEN);
+        }
+    }
+
+    /// Notes that much of the segment changed.
+    pub fn note_all(self, flush: &Flush) {
+        if self != Seen::NOWHERE {
+            flush.note(0, true);
         }
     }
 }
 
+/// Where a segment was seen.
+#[derive(Clone, Copy)]
+struct View {
+    /// The segment (low half) and the address space (its level-4 table's frame, high half).
+    who: u64,
+    /// When: how many tables had been mapped.
+    when: u64,
+    seen: Seen,
+}
+
+/// Segments remembered.
+const REMEMBERED: usize = 64;
+
+/// Where the segments that were changed last are seen. The tables say so too, but to look there is
+/// most of what it costs to unmap a page.
+///
+/// Whatever maps a table into another must [forget](Views::forget) all of it. What unmaps one needn't:
+/// to flush an address too many does no harm.
+pub(crate) struct Views {
+    views: [Cell<View>; REMEMBERED],
+    /// Tables that were mapped until now.
+    mapped: Cell<u64>,
+}
+
+impl Views {
+    pub const fn new() -> Views {
+        Views {
+            views: [const {
+                Cell::new(View {
+                    who: 0,
+                    when: 0,
+                    seen: Seen::OFTEN,
+                })
+            }; REMEMBERED],
+            mapped: Cell::new(1),
+        }
+    }
+
+    /// A table is mapped where it wasn't.
+    pub fn forget(&self) {
+        self.mapped.set(self.mapped.get() + 1);
+    }
+
+    /// Where a segment is remembered. The numbers of a system's segments are often as far apart as a
+    /// power of two.
+    #[inline(always)]
+    fn place(&self, segment: Oid) -> &Cell<View> {
+        let number = segment.0 as usize;
+        &self.views[(number ^ (number / REMEMBERED)) % REMEMBERED]
+    }
+}
+
 impl<M: Machine> Kernel<'_, M> {
-    /// Where the loaded address space shows a segment.
-    pub(crate) fn seen(&self, segment: &ObjectRow) -> Seen {
-        let mut seen = Seen::Nowhere;
+    /// Where the loaded address space shows a segment (or once did).
+    #[inline(always)]
+    pub(crate) fn seen(&self, oid: Oid, segment: &ObjectRow) -> Seen {
+        let who = u64::from(oid.0) | u64::from(self.cpu.space.get().0) << 32;
+        let place = self.views.place(oid);
+        let view = place.get();
+        if view.who == who && view.when == self.views.mapped.get() {
+            return view.seen;
+        }
+        self.look_for(who, segment, place)
+    }
+
+    #[inline(never)]
+    fn look_for(&self, who: u64, segment: &ObjectRow, place: &Cell<View>) -> Seen {
+        let mut seen = Seen::NOWHERE;
         self.each_view(segment, 1, 0, &mut |address| {
             seen = match seen {
-                Seen::Nowhere => Seen::At(address),
-                _ => Seen::Often,
+                Seen::NOWHERE => Seen(address),
+                _ => Seen::OFTEN,
             };
         });
+        let when = self.views.mapped.get();
+        place.set(View { who, when, seen });
         seen
     }
 
     /// Notes that an entry of a table loses rights: what the CPU may have cached of it must go
     /// before the kernel lets anyone run.
     #[inline(always)]
-    pub(crate) fn invalidate(&self, table: &ObjectRow, level: u8, index: usize) {
+    pub(crate) fn invalidate(&self, oid: Oid, table: &ObjectRow, level: u8, index: usize) {
         if self.has(Fault::SkipFlush) {
             return;
         }
+        if level == 1 {
+            return self.seen(oid, table).note(&self.flush, index);
+        }
         let below = (index as u64) << (3 + 9 * u64::from(level));
         self.each_view(table, level, below, &mut |address| {
-            self.flush.note(address, level > 1);
+            self.flush.note(address, true);
         });
     }
 
     /// Each address at which the loaded address space shows what lies in a table at an offset.
-    #[inline(always)]
     fn each_view<F: FnMut(u64)>(&self, table: &ObjectRow, level: u8, offset: u64, view: &mut F) {
         let (mut table, mut level, mut address) = (table, level, offset);
         // Most tables have one parent: go up along the first, and aside only where there are more.

@@ -53,7 +53,7 @@ use core::cell::Cell;
 
 use console::Console;
 use device::{VECTORS, Vector};
-use flush::Flush;
+use flush::{Flush, Views};
 use frame::{Frame, FrameRow};
 use machine::Machine;
 use object::{Binding, ObjectRow, Oid, State};
@@ -68,6 +68,7 @@ pub struct Kernel<'a, M> {
     cpu: Cpu,
     vectors: [Vector; VECTORS],
     flush: Flush,
+    views: Views,
     /// Timers in the heap.
     armed: Cell<u32>,
     /// Token of the last call.
@@ -115,6 +116,7 @@ impl<'a, M: Machine> Kernel<'a, M> {
             cpu,
             vectors: [const { Vector::free() }; VECTORS],
             flush: Flush::new(),
+            views: Views::new(),
             armed: Cell::new(0),
             tokens: Cell::new(0),
             reapable: Cell::new(Oid::NONE),

@@ -210,6 +210,9 @@ impl<M: Machine> Kernel<'_, M> {
             index: order.index.into(),
         });
         entries.set(index, Entry::new(row.frame.get(), rights).0);
+        if level > 1 {
+            self.views.forget();
+        }
         Ok(())
     }
 

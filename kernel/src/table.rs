@@ -70,19 +70,26 @@ impl Entry {
         self.0 & bit::DEVICE != 0
     }
 
-    pub fn is_writable(self) -> bool {
-        self.0 & bit::WRITABLE != 0
+    /// Whether both are pages, or tables, that may be written.
+    pub fn are_writable(one: Entry, other: Entry) -> bool {
+        let wanted = bit::PRESENT | bit::WRITABLE;
+        one.0 & other.0 & wanted == wanted && (one.0 | other.0) & bit::DEVICE == 0
     }
 
-    /// The same entry, naming another's frame.
-    pub fn with_frame_of(self, other: Entry) -> Entry {
-        Entry(self.0 & !bit::ADDRESS | other.0 & bit::ADDRESS)
+    /// The frame that an entry names which is present.
+    pub fn names(self) -> Frame {
+        Frame(((self.0 & bit::ADDRESS) >> 12) as u32)
+    }
+
+    /// The entry with another's frame, of which these bits differ.
+    pub fn with_frame_of(self, difference: u64) -> Entry {
+        Entry(self.0 ^ difference & bit::ADDRESS)
     }
 
     /// The frame of an entry that is present and not device memory.
     pub fn frame(self) -> Option<Frame> {
         let mapped = self.0 & (bit::PRESENT | bit::DEVICE) == bit::PRESENT;
-        mapped.then_some(Frame(((self.0 & bit::ADDRESS) >> 12) as u32))
+        mapped.then_some(self.names())
     }
 
     pub fn rights(self) -> Rights {
@@ -187,7 +194,7 @@ impl<M: Machine> Kernel<'_, M> {
                 }
                 let rights = mapping_rights(w2)?;
                 entries.set(index, entry.restricted(rights).0);
-                self.invalidate(row, level, index);
+                self.invalidate(table.oid(), row, level, index);
                 Ok(Answer::NOTHING)
             }
             method::MAP_DEVICE if level == 1 => {
@@ -261,6 +268,7 @@ impl<M: Machine> Kernel<'_, M> {
             if !child.add_parent(place, spare) {
                 return Err(PARENTS);
             }
+            self.views.forget();
         }
         entries.set(
             place.index as usize,
@@ -336,7 +344,7 @@ impl<M: Machine> Kernel<'_, M> {
         if !entry.is_present() {
             return false;
         }
-        self.invalidate(table, level, index);
+        self.invalidate(oid, table, level, index);
         entries.set(index, Entry::EMPTY.0);
         if let Some(frame) = entry.frame()
             && let Some(frame) = self.frames.get(frame.0 as usize)
@@ -363,7 +371,7 @@ impl<M: Machine> Kernel<'_, M> {
             if let Some(level) = row.kind.get().table_level() {
                 let entries: &Words = self.view(row.frame.get());
                 if Entry(entries.get(index as usize)).frame() == Some(child.frame.get()) {
-                    self.invalidate(row, level, index as usize);
+                    self.invalidate(holder, row, level, index as usize);
                     entries.set(index as usize, Entry::EMPTY.0);
                 }
             }

@@ -25,9 +25,15 @@ pub struct Figure {
 }
 
 impl Figure {
-    /// Reads a line that a bench printed; none if the line is something else.
+    /// Reads a line that a bench printed, or logged (`[time] process: figure …`); none if the line is
+    /// something else.
     pub fn printed(line: &str) -> Option<Figure> {
-        let rest = line.trim().strip_prefix("figure ")?;
+        let line = line.trim();
+        let said = match line.strip_prefix('[') {
+            Some(logged) => logged.split_once("] ")?.1.split_once(": ")?.1,
+            None => line,
+        };
+        let rest = said.strip_prefix("figure ")?;
         let mut words = rest.split_whitespace();
         let (name, value, unit) = (words.next()?, words.next()?, words.next()?);
         let gated = match (words.next(), words.next()) {
@@ -223,7 +229,9 @@ mod tests {
 
     #[test]
     fn lines_of_a_bench_are_read_and_others_are_not() {
+        let logged = "[    0.012345] spacebank: figure ipc.0w 290 instructions";
         let figure = Figure::printed("figure ipc.0w 290 instructions\r").unwrap();
+        assert_eq!(Figure::printed(logged), Some(figure.clone()));
         assert_eq!(
             (figure.name.as_str(), figure.value, figure.gated),
             ("ipc.0w", 290.0, true)
@@ -239,6 +247,8 @@ mod tests {
             "figure x NaN s",
             "figure a 1 b c",
             "a figure x 1 s",
+            "[    0.1] x: a figure x 1 s",
+            "[    0.1 figure x 1 s",
         ] {
             assert_eq!(Figure::printed(line), None, "{line}");
         }

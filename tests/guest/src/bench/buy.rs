@@ -4,8 +4,8 @@
 //! bank below the program's own: the call to spacebank, its accounts along the chain of banks, its
 //! call of the kernel, the answer. Not divided by the pages.
 //!
-//! `rescind.32`: the end of a bank that sold 32 mapped pages, a page: the whole of `destroy`, with
-//! what it does once for the bank.
+//! `destroy.32`: the end of a bank that sold 32 mapped pages, a page: the whole of `destroy`, zeroing
+//! included, with what it does once for the bank.
 
 use abi::cap::{Kind, Rights};
 use guest::children::{BANK, Failed, SubBank};
@@ -19,15 +19,15 @@ use crate::print;
 
 const RIGHTS: Rights = Rights::READ.union(Rights::WRITE);
 
-/// Pages in each round of `rescind.32`.
-const RESCINDED: u64 = 32;
+/// Pages in each round of `destroy.32`.
+const DESTROYED: u64 = 32;
 
 /// Measures and prints.
 pub fn run() -> Result<(), Failed> {
     let segment = shared::buy(BANK, 0)?;
     print("buy.1", buy(segment.table, 1, 4, 64)?);
     print("buy.64", buy(segment.table, 64, 8, 8)?);
-    print("rescind.32", rescind(segment.table)?);
+    print("destroy.32", destroy(segment.table)?);
     segment.place.unmap()?;
     Ok(())
 }
@@ -62,16 +62,16 @@ fn buy(
     Ok((all, single))
 }
 
-fn rescind(segment: Cap<Table>) -> Result<(Statistics, Statistics), Failed> {
+fn destroy(segment: Cap<Table>) -> Result<(Statistics, Statistics), Failed> {
     let mut measured = Statistics::new();
     for _ in 0..64 {
-        let owner = SubBank::new(RESCINDED + 8)?;
+        let owner = SubBank::new(DESTROYED + 8)?;
         owner
             .bank
-            .buy_places(&Kernel, Kind::Page, RESCINDED, segment, 0, RIGHTS)?;
+            .buy_places(&Kernel, Kind::Page, DESTROYED, segment, 0, RIGHTS)?;
         let begin = ticks();
         owner.bank.destroy(&Kernel)?;
-        measured.add(ticks() - begin, RESCINDED);
+        measured.add(ticks() - begin, DESTROYED);
     }
     Ok((measured, measured))
 }

@@ -9,6 +9,7 @@
 #![no_main]
 
 mod buy;
+mod exchange;
 mod ipc;
 mod map;
 mod pin;
@@ -33,6 +34,7 @@ fn main() {
         ("page", map::run().map_err(show)),
         ("bank", buy::run().map_err(show)),
         ("pin", pin::run().map_err(show)),
+        ("exchange", exchange::run().map_err(show)),
     ];
     let mut code = 0;
     for (name, result) in results {

@@ -23,10 +23,7 @@ const UNPINS: u64 = PINS + PAGES * size_of::<Pin>() as u64;
 /// Measures and prints.
 pub fn run() -> Result<(), Failed> {
     let segment = shared::buy(BANK, PAGES as usize)?.table;
-    let aperture: Cap<Aperture> = buy(Kind::Aperture)?;
-    let window: Cap<Table> = buy(Kind::Table1)?;
-    bind(aperture)?;
-    aperture.set_window(&Kernel, window)?;
+    let aperture = aperture()?;
     write_batches().map_err(|_| Error::VOID)?;
 
     let mut measured = Statistics::new();
@@ -41,6 +38,15 @@ pub fn run() -> Result<(), Failed> {
     }
     print("pin_unpin.32", (measured, measured));
     Ok(())
+}
+
+/// An aperture with a window, bound to a function.
+pub fn aperture() -> Result<Cap<Aperture>, Error> {
+    let aperture: Cap<Aperture> = buy(Kind::Aperture)?;
+    let window: Cap<Table> = buy(Kind::Table1)?;
+    bind(aperture)?;
+    aperture.set_window(&Kernel, window)?;
+    Ok(aperture)
 }
 
 fn buy<T>(kind: Kind) -> Result<Cap<T>, Error> {
