@@ -11,11 +11,11 @@ use crate::console::command::{Command, help};
 use crate::console::complete::Names;
 use crate::console::near::nearest;
 use crate::console::receiving::Receiving;
-use crate::driver::receive;
 use crate::failure::{Failure, Trying};
 use crate::host::{Host, LOG, RESET};
 use crate::init::Init;
 use crate::manifest::{LogLevel, Strategy};
+use crate::settings::receive;
 use crate::user::Phase;
 
 impl<H: Host> Init<'_, H> {

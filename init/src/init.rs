@@ -10,6 +10,7 @@ mod arrival;
 mod attachment;
 mod device;
 mod leaving;
+mod ports;
 mod watching;
 
 use alloc::collections::VecDeque;

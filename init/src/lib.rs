@@ -9,9 +9,9 @@
 //! | --- | --- |
 //! | [`boot`], [`archive`], [`manifest`] | what it is told: boot data and command line, files, users |
 //! | [`pci`] | functions, their registers' places, the network card |
-//! | [`plan`], [`user`] | what a user gets: limits, and the reserve for its port |
+//! | [`plan`], [`settings`], [`user`] | what a user gets: limits, the reserve for its port, how the port works |
 //! | [`launch`], [`ethernet`], [`stack`], [`guest`] | processes out of files, and what each is given |
-//! | [`driver`], [`supervise`] | ports; deaths, reports and back-off |
+//! | [`driver`], [`supervise`], [`watch`] | ports; deaths, reports and back-off; the watchdog |
 //! | [`init`] | events, what is due, steps of work: users come and go, the driver dies |
 //! | [`console`], [`terminal`], [`serial`] | keys, lines, commands, tables |
 //! | [`host`], [`failure`], [`timers`], [`usage`] | what all of these work with |
@@ -49,6 +49,7 @@ pub mod launch;
 pub mod pci;
 pub mod plan;
 pub mod serial;
+pub mod settings;
 pub mod stack;
 pub mod supervise;
 pub mod terminal;

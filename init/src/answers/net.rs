@@ -9,11 +9,12 @@ use dev::settings::DEFAULT_THRESHOLD;
 use dev::statistics::{Counter, Counters};
 
 use crate::console::table::{Align, Table};
-use crate::driver::{DriverPhase, receive};
+use crate::driver::DriverPhase;
 use crate::host::Host;
 use crate::init::Init;
 use crate::launch::clear;
 use crate::manifest::Strategy;
+use crate::settings::receive;
 use crate::user::Member;
 
 const COLUMNS: &[(&str, Align)] = &[

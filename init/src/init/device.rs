@@ -4,12 +4,12 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use abi::cap::Rights;
 use dev::badge::ADMIN_BADGE;
 use rt::child::STACK_PAGES;
 use sys::Cap;
-use sys::object::{CapTable, Process};
+use sys::object::Process;
 
+use super::ports::waits_for_driver;
 use super::{Due, Init, Work};
 use crate::destroy::destroy_step;
 use crate::driver::{BASE, DriverPhase, RESET_TIME, ReceiveSlots};
@@ -18,9 +18,7 @@ use crate::failure::{Failure, Trying};
 use crate::host::{Host, PRIME, PROCESS, bit, priority};
 use crate::launch::{OWN_BANK, Order, clear, image, image_name};
 use crate::plan::program_objects;
-use crate::stack::PORT_SLOT;
 use crate::supervise::report::{self, Subject};
-use crate::user::{Member, Phase, PortHeld};
 
 /// How often init asks whether the device has reset itself, in nanoseconds.
 const ASK_RESET: u64 = 1_000_000;
@@ -167,29 +165,6 @@ impl<H: Host> Init<'_, H> {
         self.timers.set(now + ASK_RESET, Due::AskReset);
     }
 
-    /// A user's port died with the driver. Its stack goes on: connections live there, and it attaches
-    /// again as soon as it finds a new port where the old one was.
-    fn port_is_lost(&mut self, number: usize) {
-        let host = self.host;
-        let Some(member) = self.members.get_mut(number) else {
-            return;
-        };
-        if member.port.take().is_none() {
-            return;
-        }
-        let slots = member.slots;
-        for slot in [
-            slots.port.address(),
-            slots.aperture.address(),
-            slots.window.address(),
-        ] {
-            clear(host, slot);
-        }
-        if matches!(member.phase, Phase::Running { .. }) {
-            self.add_work(Work::EmptySession(number));
-        }
-    }
-
     /// A step of destroying the bank of a session whose driver died; answers whether there is more.
     pub(crate) fn empty_session(&mut self, number: usize) -> bool {
         let Some(member) = self.members.get(number) else {
@@ -201,76 +176,6 @@ impl<H: Host> Init<'_, H> {
         }
         clear(self.host, session.address());
         false
-    }
-
-    /// Makes a user's port, if it has none.
-    ///
-    /// # Errors
-    /// What was being done, and why it could not be.
-    pub(crate) fn make_port(&mut self, number: usize) -> Result<(), Failure> {
-        let Some(member) = self.members.get_mut(number) else {
-            return Ok(());
-        };
-        if member.port.is_some() {
-            return Ok(());
-        }
-        let (slots, reserve) = (member.slots, member.plan.reserve);
-        let port = self
-            .driver
-            .add_port(self.host, &member.user, reserve, &slots)?;
-        member.port = Some(PortHeld {
-            number: port,
-            reserve,
-        });
-        // The driver uses numbers again: whoever had this one and is being removed has none any more,
-        // and must not take this port along.
-        let has_it = |(other, member): (usize, &Member)| {
-            let same = member.port.is_some_and(|held| held.number == port);
-            (same && other != number).then_some(other)
-        };
-        let had_it = self.members.iter().find_map(has_it);
-        if let Some(other) = had_it {
-            self.port_is_removed(other);
-        }
-        Ok(())
-    }
-
-    /// A user's port is gone: what was bought for it comes back.
-    pub(crate) fn port_is_removed(&mut self, number: usize) {
-        if let Some(member) = self.members.get_mut(number)
-            && let Some(port) = member.port.take()
-            && self.driver.is_running()
-        {
-            self.driver
-                .finish_remove_port(self.host, &member.user, port.reserve, &member.slots);
-        }
-    }
-
-    /// Makes a port for a user whose stack goes on, and puts it where the stack looks for it.
-    pub(crate) fn give_port(&mut self, number: usize) -> bool {
-        let waits =
-            |member: &Member| waits_for_driver((number, member)) == Some(Work::GivePort(number));
-        if !self.driver.is_running() || !self.members.get(number).is_some_and(waits) {
-            return false;
-        }
-        let put = self
-            .make_port(number)
-            .and_then(|()| self.hand_over_port(number));
-        if let Err(failure) = put {
-            log::error!("{}", failure.during(self.whole(number)));
-            self.restart_later(number);
-        }
-        false
-    }
-
-    fn hand_over_port(&self, number: usize) -> Result<(), Failure> {
-        let Some(member) = self.members.get(number) else {
-            return Ok(());
-        };
-        let root: Cap<CapTable> = Cap::at(member.slots.held.root);
-        let port = member.slots.port.address();
-        root.put(self.host.sys(), PORT_SLOT, port, Rights::FULL)
-            .trying("handing it its port")
     }
 
     /// There is no safe way to go on with this device: what it may still reach stays pinned.
@@ -349,14 +254,5 @@ impl<H: Host> Init<'_, H> {
                 false
             }
         }
-    }
-}
-
-/// What has to be done for a user when there is a driver again.
-fn waits_for_driver((number, member): (usize, &Member)) -> Option<Work> {
-    match member.phase {
-        Phase::Starting => Some(Work::BringUp(number)),
-        Phase::Running { .. } if member.port.is_none() => Some(Work::GivePort(number)),
-        _ => None,
     }
 }
