@@ -18,6 +18,17 @@ use crate::link::{Link, Need};
 use crate::packet::{ETHERNET, Mac};
 use crate::text::ShowMac;
 
+/// Counters that are shown when they are zero too: what comes and goes, and in which of the ways that
+/// there are it came.
+const ALWAYS_SHOWN: [Counter; 6] = [
+    Counter::ReceivedFrames,
+    Counter::Copied,
+    Counter::InPlace,
+    Counter::Exchanged,
+    Counter::Recovered,
+    Counter::SentFrames,
+];
+
 /// Pages of the two segments, where the port allows as many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pages {
@@ -249,7 +260,7 @@ impl<P: Program> Link for SessionLink<'_, P> {
         };
         for counter in Counter::ALL {
             let value = counters.get(*counter);
-            if value > 0 || matches!(counter, Counter::ReceivedFrames | Counter::SentFrames) {
+            if value > 0 || ALWAYS_SHOWN.contains(counter) {
                 visit(counter.name(), value);
             }
         }

@@ -100,13 +100,18 @@ impl Sender {
     #[cold]
     fn refresh(&mut self, peer: &impl Mem) -> Result<u32, Lost> {
         self.ring.refresh(peer)?;
+        self.settle();
+        Ok(self.known_room())
+    }
+
+    /// Forgets frames that are back, as far as the ring has seen.
+    fn settle(&mut self) {
         let released = self.ring.released();
         while let Some(end) = self.ends.front()
             && released.wrapping_sub(*end) as i32 >= 0
         {
             self.ends.pop_front();
         }
-        Ok(self.known_room())
     }
 
     /// Where the next frame's buffer lies in the transmit segment.
@@ -172,7 +177,10 @@ impl Sender {
     /// Asks to be notified when half of what is under way has left. `true`: it has already.
     pub(super) fn ask(&mut self, own: &impl Mem, peer: &impl Mem) -> Result<bool, Lost> {
         let held = CAPACITY - self.ring.room();
-        Ok(self.ring.ask(own, peer, held / 2)?)
+        let ready = self.ring.ask(own, peer, held / 2)?;
+        // It looked again.
+        self.settle();
+        Ok(ready)
     }
 }
 
@@ -301,6 +309,24 @@ mod tests {
             let mut pair = Pair::new(pages, limit);
             assert_eq!(pair.sender.frame_limit(), longest, "{pages} pages");
             assert_eq!(pair.room(), buffers, "{pages} pages");
+        }
+    }
+
+    #[test]
+    fn who_asked_for_room_finds_what_came_back() {
+        for frame_limit in [1514, 9014] {
+            let mut pair = Pair::new(48, frame_limit);
+            let all = pair.room();
+            for _ in 0..all - 4 {
+                assert!(pair.send(60));
+            }
+            let sent = pair.seen().len() as u32;
+            assert_eq!(pair.room(), 4);
+            assert_eq!(pair.sender.ask(&pair.own, &pair.peer), Ok(false));
+            pair.release(sent);
+            // Some room was left, so it was not looked for before.
+            assert_eq!(pair.sender.ask(&pair.own, &pair.peer), Ok(true));
+            assert_eq!(pair.room(), all, "frames of up to {frame_limit}");
         }
     }
 
