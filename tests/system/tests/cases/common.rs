@@ -264,6 +264,35 @@ impl Asking {
         }))
     }
 
+    /// Downloads without end over one connection to a forwarded port, a page at a time, and holds every
+    /// byte against its place.
+    pub fn download(port: u16) -> Result<Asking> {
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).context("connecting")?;
+        stream.set_read_timeout(Some(seconds(15)))?;
+        write!(
+            stream,
+            "GET /bytes/{} HTTP/1.1\r\nHost: usufruct\r\n\r\n",
+            1u64 << 40
+        )?;
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte).context("reading the head")?;
+            head.extend(byte);
+        }
+        let mut place = 0u64;
+        Ok(Asking::run(move || {
+            let mut page = [0; 4096];
+            stream.read_exact(&mut page).context("reading")?;
+            for line in page.chunks_exact(16) {
+                let wanted = format!("{place:015x}\n");
+                ensure!(line == wanted.as_bytes(), "other bytes at {place}");
+                place += 16;
+            }
+            Ok(())
+        }))
+    }
+
     fn run(mut ask: impl FnMut() -> Result<()> + Send + 'static) -> Asking {
         let stop = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&stop);

@@ -2,7 +2,7 @@
 
 use anyhow::{Result, ensure};
 use manifest::Service;
-use system::{Boot, Case, Entry, ExpectOutcome, Guest, Net, Outcome, seconds};
+use system::{Boot, Case, Entry, ExpectOutcome, Guest, Net, Outcome, milliseconds, seconds};
 
 use super::common::{
     Asking, amounts, ask, at, bank, banks, eventually, figures, forwarded, get, net, quiet_on_wire,
@@ -21,6 +21,10 @@ pub const CASES: &[Entry] = &[
     ),
     ("console.a_killed_stack_is_started_again", kill),
     ("console.a_killed_driver_is_started_again", kill_driver),
+    (
+        "console.a_connection_outlives_the_drivers_under_it",
+        outlived_drivers,
+    ),
     (
         "console.a_bank_too_small_is_refused_and_nothing_is_taken",
         small_bank,
@@ -317,6 +321,23 @@ fn kill_driver(case: &Case) -> Result<()> {
         let page = eventually(seconds(15), || get(port, "/"))?;
         has(&String::from_utf8_lossy(&page.1), &[name])?;
     }
+    Ok(())
+}
+
+/// A driver takes its sessions along: the stack's receive memory vanishes, wherever it is just looking.
+/// Its connections are its own.
+fn outlived_drivers(case: &Case) -> Result<()> {
+    let mut guest = forwarded(case)?;
+    let download = Asking::download(guest.port("alice", Service::Http)?)?;
+    for _ in 0..2 {
+        std::thread::sleep(milliseconds(700));
+        guest.send_line("kill ethdrv")?;
+        guest.expect("ethdrv: killed at the console", seconds(10))?;
+        guest.expect("ethdrv drives", seconds(10))?;
+        guest.expect("alice: attached again", seconds(10))?;
+    }
+    let pages = download.stop()?;
+    ensure!(pages > 1000, "{pages} pages came");
     Ok(())
 }
 
