@@ -55,7 +55,16 @@ pub const PACKAGES: &[Package] = &[
 ];
 
 /// Libraries that the programs are made of: linted for the bare target besides the packages above.
-pub const LIBRARIES: &[&str] = &["abi", "sys", "rt", "ring", "virtio", "dev", "manifest"];
+pub const LIBRARIES: &[&str] = &[
+    "abi",
+    "sys",
+    "rt",
+    "ring",
+    "virtio",
+    "dev",
+    "manifest",
+    "costmodel",
+];
 
 /// The cargo feature that makes a package's programs be built.
 pub const FEATURE: &str = "bare";

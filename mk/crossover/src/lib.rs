@@ -1,1 +1,16 @@
-//! x
+//! Copy or flip? What a model says of counted events.
+//!
+//! Delivering a frame costs events ([`vectors`]), which a bench counts. What a CPU charges for each is
+//! a [`profile`], with its doubt and its sources. The arithmetic is the `costmodel` crate's; the
+//! [`study`] asks it about every CPU and situation, [`sensitivity`] which prices decide, and
+//! [`anchors`] holds it against published figures. docs/crossover.md says how to read the outcome.
+
+#![deny(unsafe_code)]
+
+pub mod anchors;
+pub mod nature;
+pub mod output;
+pub mod profile;
+pub mod sensitivity;
+pub mod study;
+pub mod vectors;

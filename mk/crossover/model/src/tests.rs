@@ -53,8 +53,7 @@ const UNTOUCHED: Situation = Situation {
 #[test]
 fn flipping_pays_from_the_byte_at_which_copying_costs_as_much() {
     let (copy, flip) = (copying(&[64, 4096]), exchanging(&[64, 4096]));
-    let comparison =
-        Comparison::new(Path::new(&copy).unwrap(), Path::new(&flip).unwrap()).unwrap();
+    let comparison = Comparison::new(Path::new(&copy).unwrap(), Path::new(&flip).unwrap()).unwrap();
     assert_eq!(
         default_threshold(&comparison, &UNTOUCHED, &plain()),
         Some(1000)
@@ -72,16 +71,14 @@ fn a_size_at_which_flipping_pays_only_for_a_while_is_no_crossover() {
     let flip = points(&[64, 4096, 4097, 8192], |bytes| {
         Events::NONE.with(Event::Exchanges, if bytes > 4096 { 10 } else { 1 })
     });
-    let comparison =
-        Comparison::new(Path::new(&copy).unwrap(), Path::new(&flip).unwrap()).unwrap();
+    let comparison = Comparison::new(Path::new(&copy).unwrap(), Path::new(&flip).unwrap()).unwrap();
     assert_eq!(default_threshold(&comparison, &UNTOUCHED, &plain()), None);
 }
 
 #[test]
 fn bounds_enclose_what_is_likely() {
     let (copy, flip) = (copying(&[64, 4096]), exchanging(&[64, 4096]));
-    let comparison =
-        Comparison::new(Path::new(&copy).unwrap(), Path::new(&flip).unwrap()).unwrap();
+    let comparison = Comparison::new(Path::new(&copy).unwrap(), Path::new(&flip).unwrap()).unwrap();
     let ranges = Ranges {
         low: plain().with(Price::GuessedExchange, 500 * MILLI),
         likely: plain(),
@@ -124,9 +121,7 @@ fn counted_instructions_replace_guesses() {
         .with(Price::GuessedTrap, 400 * MILLI);
     let cost = |events| Demand::of(&events, Delivery::Flipped, 64, &UNTOUCHED, 0).cost(&prices);
     assert_eq!(cost(counted).ticks(), 250);
-    let guessed = Events::NONE
-        .with(Event::Traps, 1)
-        .with(Event::Exchanges, 1);
+    let guessed = Events::NONE.with(Event::Traps, 1).with(Event::Exchanges, 1);
     assert_eq!(cost(guessed).ticks(), 1400);
     // And the two don't mix.
     let (one, two) = (
