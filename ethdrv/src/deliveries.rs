@@ -21,6 +21,7 @@ use sys::{Fault, Mem};
 use crate::demux::PortNumber;
 use crate::driver::{Driver, session};
 use crate::misbehaviour::End;
+use crate::planted;
 use crate::session::Session;
 use crate::slots::{Owner, Page, SlotNumber, Slots};
 use crate::strategy::Way;
@@ -123,14 +124,24 @@ impl<P: Program, T: Transport> Driver<P, T> {
             return;
         }
         let mut waiting = core::mem::take(&mut self.deliveries.waiting);
-        if core::mem::take(&mut self.deliveries.exchanges) > 0 {
+        let early = self.has(planted::Fault::PublishEarly);
+        let exchanges = core::mem::take(&mut self.deliveries.exchanges) > 0;
+        if exchanges && !early {
             self.exchange(&mut waiting);
+        }
+        if early {
+            let swaps = waiting.iter_mut().filter_map(|one| one.swap.as_mut());
+            swaps.for_each(|swap| swap.done = true);
         }
         let mut tally = Tally::NOTHING;
         for delivery in &waiting {
             if let Err(end) = self.settle(delivery, &mut tally) {
                 self.end(delivery.port, end);
             }
+        }
+        if exchanges && early {
+            self.publish();
+            self.exchange(&mut waiting);
         }
         waiting.clear();
         self.deliveries.waiting = waiting;
@@ -205,7 +216,9 @@ impl<P: Program, T: Transport> Driver<P, T> {
         self.slots.set_owner(swap.slot, to);
         self.slots.set_away(swap.slot, false);
         if let Some(old) = old {
-            self.slots.set_owner(old, owner);
+            if !self.has(planted::Fault::ForgetOwner) {
+                self.slots.set_owner(old, owner);
+            }
             if let Some(from) = session(&mut self.ports, owner.port) {
                 from.set_slot(owner.page, old);
             }

@@ -78,6 +78,8 @@ pub struct Driver<P: Program, T: Transport> {
     pub(crate) pulse: Pulse,
     /// The timer is set for this time.
     armed: u64,
+    #[cfg(feature = "planted-faults")]
+    pub(crate) planted: Option<crate::planted::Fault>,
 }
 
 /// Why a driver can't begin.
@@ -166,6 +168,8 @@ impl<P: Program, T: Transport> Driver<P, T> {
             observer: None,
             pulse: Pulse::default(),
             armed: u64::MAX,
+            #[cfg(feature = "planted-faults")]
+            planted: None,
         };
         driver.refill();
         driver.transport.flush();
@@ -312,7 +316,7 @@ impl<P: Program, T: Transport> Driver<P, T> {
     }
 
     /// Shows each client once what was done for it, and notifies those that want it.
-    fn publish(&mut self) {
+    pub(crate) fn publish(&mut self) {
         while let Some(number) = self.dirty.pop() {
             let Some(session) = session(&mut self.ports, number) else {
                 continue;

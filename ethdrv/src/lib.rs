@@ -46,6 +46,10 @@ pub mod misbehaviour;
 pub mod multicast;
 mod outlet;
 pub mod pages;
+#[cfg(feature = "planted-faults")]
+pub mod planted;
+#[cfg(not(feature = "planted-faults"))]
+mod planted;
 pub mod port;
 pub mod posting;
 pub mod pulse;

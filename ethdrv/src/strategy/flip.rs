@@ -26,6 +26,7 @@ use crate::deliveries::{Delivery, Swap};
 use crate::demux::PortNumber;
 use crate::driver::{Driver, session};
 use crate::pages::ReceivePages;
+use crate::planted::Fault;
 use crate::slots::{Owner, Page, SlotNumber, Slots};
 use crate::transport::Transport;
 
@@ -108,6 +109,7 @@ impl<P: Program, T: Transport> Driver<P, T> {
             owner,
             offset,
         } = flippable;
+        let (posts_again, skips) = (self.has(Fault::PostDelivered), self.has(Fault::SkipClear));
         let Some(session) = session(&mut self.ports, number) else {
             return;
         };
@@ -116,8 +118,12 @@ impl<P: Program, T: Transport> Driver<P, T> {
             Page::Seen(page) if owner.port == number => {
                 self.buffers.release(fragment.token);
                 self.slots.set_away(slot, false);
-                session.receiving.away -= 1;
-                session.pages.hold_whole(page, offset, length, false);
+                if posts_again {
+                    session.came_back(owner.page);
+                } else {
+                    session.receiving.away -= 1;
+                    session.pages.hold_whole(page, offset, length, false);
+                }
                 (page, Way::InPlace, None)
             }
             from => {
@@ -125,7 +131,10 @@ impl<P: Program, T: Transport> Driver<P, T> {
                     return;
                 };
                 let clean = session.receiving.sealed || matches!(from, Page::Hidden(_));
-                if clean && let Some(memory) = self.slots.memory(slot) {
+                if clean
+                    && !skips
+                    && let Some(memory) = self.slots.memory(slot)
+                {
                     clear_around(memory, Slots::<P>::offset(slot), offset, length);
                 }
                 let swap = Swap::new(fragment.token, slot, page, clean);

@@ -1,10 +1,10 @@
 //! Faults that are planted, to see that they are found.
 //!
 //! Those of the machine look to the checks as if the kernel had forgotten to ask for something. With
-//! the feature `planted` there are mistakes of the kernel's own besides.
+//! the feature `planted` there are mistakes of the kernel's own and of the driver's besides.
 
 #[cfg(feature = "planted")]
-use kernel::planted::Fault;
+use {ethdrv::planted::Fault as DriverFault, kernel::planted::Fault};
 
 /// A fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +22,9 @@ pub enum Plant {
     /// A mistake of the kernel's.
     #[cfg(feature = "planted")]
     Kernel(Fault),
+    /// A mistake of the ethernet driver's.
+    #[cfg(feature = "planted")]
+    Driver(DriverFault),
 }
 
 impl Plant {
@@ -39,7 +42,10 @@ impl Plant {
         #[cfg_attr(not(feature = "planted"), allow(unused_mut))]
         let mut all = Plant::MACHINE.to_vec();
         #[cfg(feature = "planted")]
-        all.extend(Fault::ALL.map(Plant::Kernel));
+        {
+            all.extend(Fault::ALL.map(Plant::Kernel));
+            all.extend(DriverFault::ALL.map(Plant::Driver));
+        }
         all
     }
 
@@ -53,6 +59,8 @@ impl Plant {
             Plant::WriteOn => "write-on",
             #[cfg(feature = "planted")]
             Plant::Kernel(fault) => fault.name(),
+            #[cfg(feature = "planted")]
+            Plant::Driver(fault) => fault.name(),
         }
     }
 

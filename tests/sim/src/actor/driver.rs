@@ -49,10 +49,15 @@ fn begin(context: &Context, card: &Rc<Card>) -> Result<SimDriver, Error> {
     interrupt.bind(context, Cap::<Notify>::at(notify))?;
     interrupt.unmask(context)?;
     let transport = card.transport(context);
-    Driver::begin(program, transport, Cap::at(grant::VERIFIER), pool, 0).map_err(
-        |error| match error {
-            ethdrv::driver::BeginError::Sys(error) => error,
-            ethdrv::driver::BeginError::Pool(_) => Error::new(abi::error::ENOMEM),
-        },
-    )
+    let begun = Driver::begin(program, transport, Cap::at(grant::VERIFIER), pool, 0);
+    #[cfg_attr(not(feature = "planted"), allow(unused_mut))]
+    let mut driver = begun.map_err(|error| match error {
+        ethdrv::driver::BeginError::Sys(error) => error,
+        ethdrv::driver::BeginError::Pool(_) => Error::new(abi::error::ENOMEM),
+    })?;
+    #[cfg(feature = "planted")]
+    if let Some(crate::plant::Plant::Driver(fault)) = context.world().settings().plant {
+        driver.plant(Some(fault));
+    }
+    Ok(driver)
 }
