@@ -18,7 +18,7 @@ use crate::demux::PortNumber;
 use crate::driver::{Driver, session};
 use crate::misbehaviour::End;
 use crate::port::{MOST_PORTS, Port, RECEIVE_LIMBO_BIT, State, limbo_bit, port_badge};
-use crate::serve::{Outcome, Served, arrived, words};
+use crate::reception::{Outcome, Served, arrived, words};
 use crate::transport::Transport;
 
 impl<P: Program, T: Transport> Driver<P, T> {
@@ -117,7 +117,7 @@ impl<P: Program, T: Transport> Driver<P, T> {
         };
         let number = index as PortNumber;
         let sys = self.program.sys();
-        let [aperture, window_cap, ..] = self.incoming;
+        let [aperture, window_cap, ..] = self.reception.incoming;
         let aperture: Cap<Aperture> = Cap::at(aperture);
         let scratch = self.program.take_slot()?;
         let serial = self.serial + 1;
@@ -152,7 +152,7 @@ impl<P: Program, T: Transport> Driver<P, T> {
             return Err(Error::new(ENOMEM).into());
         }
         let sys = self.program.sys();
-        let [aperture, window, ..] = self.incoming;
+        let [aperture, window, ..] = self.reception.incoming;
         let aperture: Cap<Aperture> = Cap::at(aperture);
         let scratch = self.program.take_slot()?;
         let made = PROCESS

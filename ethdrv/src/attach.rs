@@ -15,7 +15,7 @@ use dev::program::{BANK, PROCESS, describe, weaken};
 use dev::refusal::Refusal;
 use dev::statistics::Counter;
 use dev::window::{Wanted, direction};
-use sys::bank::{Bank, BankRights};
+use sys::bank::{Bank, BankRights, Verifier};
 use sys::object::Table;
 use sys::{Cap, Error, Message};
 
@@ -40,6 +40,18 @@ enum Step {
     Open,
 }
 
+/// What an attempt came to.
+pub struct Made<P: Program> {
+    /// Who waits for the answer.
+    pub resume: CapAddr,
+    /// Where the client is notified.
+    pub notify: CapAddr,
+    /// Receive pages.
+    pub receive_pages: u16,
+    /// What was made.
+    pub assets: Assets<P>,
+}
+
 /// An attempt to attach.
 pub struct Attaching<P: Program> {
     step: Step,
@@ -59,8 +71,9 @@ pub struct Attaching<P: Program> {
 }
 
 impl<P: Program> Attaching<P> {
-    /// An attempt that has not begun.
-    pub(crate) const fn new(
+    /// An attempt that has not begun: who waits for it, what was offered (bank, segment, notification),
+    /// and pages.
+    pub const fn new(
         resume: CapAddr,
         [bank, segment, notify]: [CapAddr; 3],
         transmit_pages: u16,
@@ -78,6 +91,65 @@ impl<P: Program> Attaching<P> {
             session_bank: None,
             assets: Assets::new(),
         }
+    }
+
+    /// Takes a step of what is the same for whoever serves a port: all up to the mapped receive segment.
+    /// `false`: that is done.
+    ///
+    /// # Errors
+    /// The offer is refused; what was made is to be [undone](Attaching::into_ruins).
+    pub fn step(&mut self, program: &P, verifier: Cap<Verifier>) -> Result<bool, Refusal> {
+        self.step = match self.step {
+            Step::Verify => match verifier.verify(program.sys(), self.bank) {
+                Ok(verdict) if verdict.genuine => {
+                    check_offer(program, self)?;
+                    Step::Bank
+                }
+                _ => return Err(Refusal::NotABank),
+            },
+            Step::Bank => {
+                make_bank(program, verifier, self)?;
+                Step::Segment
+            }
+            Step::Segment => {
+                make_segment(program, self)?;
+                Step::Pages
+            }
+            Step::Pages => buy_pages(program, self)?,
+            Step::Map => {
+                map(program, self)?;
+                Step::Pins
+            }
+            Step::Pins | Step::Open => return Ok(false),
+        };
+        Ok(true)
+    }
+
+    /// The transmit segment offered.
+    pub const fn segment(&self) -> Cap<Table> {
+        Cap::at(self.segment)
+    }
+
+    /// All is made: what a session is made of. What was only needed to make it is given back.
+    pub fn finish(self, program: &P) -> Made<P> {
+        for slot in [Some(self.bank), Some(self.segment), self.session_bank]
+            .into_iter()
+            .flatten()
+        {
+            program.give_slot(slot);
+        }
+        Made {
+            resume: self.resume,
+            notify: self.notify,
+            receive_pages: self.receive_pages,
+            assets: self.assets,
+        }
+    }
+
+    /// It failed: what is to be undone, and the slots that are to be emptied then.
+    pub fn into_ruins(self) -> (Assets<P>, Vec<CapAddr>) {
+        let slots = self.slots();
+        (self.assets, slots)
     }
 
     /// What is to be emptied when it fails, beside the assets.
@@ -101,33 +173,22 @@ impl<P: Program, T: Transport> Driver<P, T> {
         };
         let program = &self.program;
         let done = match attaching.step {
-            Step::Verify => self.verifier.verify(program.sys(), attaching.bank).map_or(
-                Err(Refusal::NotABank),
-                |verdict| match verdict.genuine {
-                    true => check_offer(program, attaching).map(|()| Step::Bank),
-                    false => Err(Refusal::NotABank),
-                },
-            ),
-            Step::Bank => make_bank(program, self.verifier, attaching).map(|()| Step::Segment),
-            Step::Segment => make_segment(program, attaching).map(|()| Step::Pages),
-            Step::Pages => buy_pages(program, attaching),
-            Step::Map => map(program, attaching).map(|()| Step::Pins),
             Step::Pins => {
                 let (next, wanted) = next_pins(attaching);
-                let segment = Cap::at(attaching.segment);
-                port.window
-                    .pin(program, segment, wanted, &mut attaching.assets.pins)
-                    .map_err(refuse_pin)
-                    .map(|()| next)
+                let segment = attaching.segment();
+                let pinned = port
+                    .window
+                    .pin(program, segment, wanted, &mut attaching.assets.pins);
+                pinned.map(|()| attaching.step = next).map_err(refuse_pin)
             }
             Step::Open => {
                 self.open(number);
                 return false;
             }
+            _ => attaching.step(program, self.verifier).map(|_| ()),
         };
-        match done {
-            Ok(next) => attaching.step = next,
-            Err(refusal) => self.fail(number, refusal),
+        if let Err(refusal) = done {
+            self.fail(number, refusal);
         }
         true
     }
@@ -142,8 +203,9 @@ impl<P: Program, T: Transport> Driver<P, T> {
         };
         log::info!("port {}: not attached: {refusal}", port.settings.mac);
         port.refusal = Some(refusal);
-        let slots = attaching.slots();
-        let closing = Closing::refused(attaching.assets, slots, attaching.resume, refusal);
+        let resume = attaching.resume;
+        let (assets, slots) = attaching.into_ruins();
+        let closing = Closing::refused(assets, slots, resume, refusal);
         port.state = State::Closing(closing);
     }
 
@@ -164,22 +226,12 @@ impl<P: Program, T: Transport> Driver<P, T> {
         let Some(attaching) = port.take_attaching() else {
             return;
         };
-        let Attaching {
+        let Made {
             resume,
-            bank,
-            segment,
             notify,
             receive_pages,
-            session_bank,
             assets,
-            ..
-        } = attaching;
-        for slot in [Some(bank), Some(segment), session_bank]
-            .into_iter()
-            .flatten()
-        {
-            self.program.give_slot(slot);
-        }
+        } = attaching.finish(&self.program);
         self.serial += 1;
         let serial = self.serial;
         let answered = make_caps(&self.program, number, serial, &assets);
@@ -234,8 +286,12 @@ impl<P: Program, T: Transport> Driver<P, T> {
     }
 }
 
-/// The capabilities that attaching answers; the fourth is the assets' own.
-fn make_caps<P: Program>(
+/// The capabilities that attaching answers, of the process that serves the port; the fourth is the
+/// assets' own.
+///
+/// # Errors
+/// There is no slot left.
+pub fn make_caps<P: Program>(
     program: &P,
     number: PortNumber,
     serial: u64,
@@ -286,7 +342,7 @@ fn check_offer<P: Program>(program: &P, attaching: &Attaching<P>) -> Result<(), 
 /// Makes an opaque bank under the client's, for the control page, the ring and the receive pages.
 fn make_bank<P: Program>(
     program: &P,
-    verifier: Cap<sys::bank::Verifier>,
+    verifier: Cap<Verifier>,
     attaching: &mut Attaching<P>,
 ) -> Result<(), Refusal> {
     let sys = program.sys();

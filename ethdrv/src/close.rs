@@ -8,9 +8,8 @@ use alloc::vec::Vec;
 use abi::cap::CapAddr;
 use abi::error::OK;
 use dev::Program;
-use dev::program::BANK;
 use dev::refusal::Refusal;
-use sys::{Message, Sys};
+use sys::Message;
 
 use crate::attach::Attaching;
 use crate::demux::PortNumber;
@@ -186,30 +185,8 @@ impl<P: Program, T: Transport> Driver<P, T> {
         };
         let program = &self.program;
         let assets = &mut closing.assets;
-        if let Some(place) = assets.place.take() {
-            program.unmap(place);
+        if assets.undo(program) {
             return true;
-        }
-        if let Some(bank) = assets.bank {
-            let destroy = Message::new(&[sys::bank::method::DESTROY]);
-            let more = program.sys().call(bank, &destroy).more();
-            // Any error means that there is nothing left to destroy: the client was first.
-            if !matches!(more, Ok((true, _))) {
-                program.give_slot(bank);
-                assets.bank = None;
-            }
-            return true;
-        }
-        if let Some(purse) = assets.purse.take() {
-            program.give_slot(purse);
-        }
-        for segment in [assets.segment.take(), assets.hidden.take()]
-            .into_iter()
-            .flatten()
-        {
-            // The driver's own bank sold it; if that is gone, so is the segment.
-            let _ = BANK.sell(program.sys(), segment);
-            program.give_slot(segment);
         }
         if !assets.slots.is_empty() {
             self.slots.unpin(program, &mut assets.slots);

@@ -29,6 +29,7 @@ use crate::multicast::Fanout;
 use crate::port::{Bit, Port, State, TIMER_BIT};
 use crate::posting::Posting;
 use crate::pulse::Pulse;
+use crate::reception::Reception;
 use crate::schedule::Schedule;
 use crate::session::Session;
 use crate::slots::Slots;
@@ -68,10 +69,8 @@ pub struct Driver<P: Program, T: Transport> {
     pub(crate) counters: Counters,
     /// The last serial number given.
     pub(crate) serial: u64,
-    /// Where the next message's capabilities go.
-    pub(crate) incoming: [CapAddr; 4],
-    /// Where the caller being served is kept.
-    pub(crate) caller: CapAddr,
+    /// The slots that messages come with.
+    pub(crate) reception: Reception,
     /// Who is told when sessions begin and end.
     pub(crate) observer: Option<CapAddr>,
     /// Whether the device gets on.
@@ -135,11 +134,7 @@ impl<P: Program, T: Transport> Driver<P, T> {
         let mut information = transport.information();
         information.frame_limit = information.frame_limit.min(LONGEST);
         let buffers = Buffers::new(&pool, first, &information)?;
-        let mut incoming = [0; 4];
-        for slot in &mut incoming {
-            *slot = program.take_slot()?;
-        }
-        let caller = program.take_slot()?;
+        let reception = Reception::new(&program)?;
         let mut driver = Driver {
             program,
             transport,
@@ -163,8 +158,7 @@ impl<P: Program, T: Transport> Driver<P, T> {
             awaiting_flights: 0,
             counters: Counters::new(),
             serial: 0,
-            incoming,
-            caller,
+            reception,
             observer: None,
             pulse: Pulse::default(),
             armed: u64::MAX,
@@ -187,9 +181,9 @@ impl<P: Program, T: Transport> Driver<P, T> {
     pub fn turn(&mut self) {
         let busy = self.round();
         let event = if busy || self.ready() {
-            self.program.sys().poll(self.incoming)
+            self.program.sys().poll(self.reception.incoming)
         } else {
-            Some(self.program.sys().wait(self.incoming))
+            Some(self.program.sys().wait(self.reception.incoming))
         };
         if let Some(event) = event {
             self.transport.quiet();
@@ -199,7 +193,7 @@ impl<P: Program, T: Transport> Driver<P, T> {
 
     /// Takes in one event, if there is one.
     pub fn poll(&mut self) -> bool {
-        match self.program.sys().poll(self.incoming) {
+        match self.program.sys().poll(self.reception.incoming) {
             Some(event) => {
                 self.event(event);
                 true

@@ -12,7 +12,8 @@
 //! | file | what |
 //! | --- | --- |
 //! | [`driver`] | parts, rounds, loop |
-//! | `serve`, `administer`, `attach`, `close` | messages; sessions begin and end, a piece at a time |
+//! | `serve`, `administer`, [`attach`], `close` | messages; sessions begin and end, a piece at a time |
+//! | [`reception`] | messages as such: slots, callers, answers |
 //! | [`port`], [`session`], [`pages`] | what a user was granted, and what came of it |
 //! | `receive`, [`assembly`], [`demux`], [`strategy`], [`deliveries`], [`multicast`] | from the device to sessions |
 //! | [`slots`], [`posting`], [`receiving`], `switch` | pages of sessions that the device fills |
@@ -30,7 +31,7 @@ extern crate alloc;
 
 mod administer;
 pub mod assembly;
-mod attach;
+pub mod attach;
 pub mod bound;
 pub mod bucket;
 pub mod buffers;
@@ -55,6 +56,7 @@ pub mod posting;
 pub mod pulse;
 mod receive;
 pub mod receiving;
+pub mod reception;
 pub mod schedule;
 mod serve;
 pub mod session;

@@ -21,6 +21,11 @@ pub enum Kind {
     },
     /// A frame with flags that mean nothing here.
     TransmitFlags(u32),
+    /// A frame of several pieces that isn't whole: one that leaves a gap, or the last isn't there.
+    TransmitRun {
+        /// Place of the piece that the frame should go on after.
+        page: u32,
+    },
     /// A frame in memory that is still in transmission.
     TransmitTwice {
         /// Place of the page.
@@ -43,6 +48,12 @@ impl core::fmt::Display for Kind {
                 write!(f, "{length} bytes from {offset} on reach beyond the page")
             }
             Kind::TransmitFlags(flags) => write!(f, "flags {flags:#x} on a frame to send"),
+            Kind::TransmitRun { page } => {
+                write!(
+                    f,
+                    "a frame to send isn't whole: it breaks off in place {page}"
+                )
+            }
             Kind::TransmitTwice { page, offset } => {
                 write!(
                     f,

@@ -4,62 +4,30 @@
 //! never waits for anybody.
 
 use abi::cap::CapAddr;
-use abi::error::{EBUSY, EINVAL, EMFILE, ENOENT, ENOSYS, OK, Status};
+use abi::error::{EBUSY, EMFILE, ENOENT, ENOSYS, Status};
 use dev::badge::Badge;
-use dev::layout::{FEWEST_PAGES, STATISTICS};
 use dev::port::{on_port, on_session};
 use dev::refusal::Refusal;
-use dev::{Mac, Program, admin};
-use sys::{Error, Mem, Message, Request, Sys};
+use dev::{Program, admin};
+use sys::{Error, Message, Request};
 
 use crate::attach::Attaching;
 use crate::demux::{MOST_GROUPS, PortNumber};
 use crate::driver::{Driver, session};
 use crate::misbehaviour::End;
 use crate::port::{Port, State};
+use crate::reception::{Outcome, Served, check_offered, group, page_count, words, write_counters};
 use crate::transport::Transport;
-
-/// What a request comes to.
-pub(crate) enum Outcome {
-    /// An answer.
-    Answer(Message),
-    /// An answer, and a slot to be emptied afterwards.
-    AnswerAndEmpty(Message, CapAddr),
-    /// The caller is answered later; the `Resume` was kept.
-    Later,
-}
-
-pub(crate) type Served = Result<Outcome, Refused>;
-
-/// A status with words.
-pub(crate) struct Refused(Status, Message);
-
-impl From<Error> for Refused {
-    fn from(error: Error) -> Refused {
-        Refused(error.0, Message::default())
-    }
-}
-
-impl From<Refusal> for Refused {
-    fn from(refusal: Refusal) -> Refused {
-        Refused(refusal.error().0, Message::new(&[refusal as u64]))
-    }
-}
-
-/// An answer of words.
-pub(crate) fn words(words: &[u64]) -> Served {
-    Ok(Outcome::Answer(Message::new(words)))
-}
 
 impl<P: Program, T: Transport> Driver<P, T> {
     /// Serves a message.
     pub(crate) fn serve(&mut self, request: &Request) {
         if !request.call {
             self.serve_sent(request);
-        } else if self.program.sys().save_caller(self.caller) == OK {
+        } else if self.reception.hold_caller(&self.program) {
             self.serve_caller(request);
         }
-        self.empty_incoming(request);
+        self.reception.empty(&self.program, request);
     }
 
     /// Serves a message that wants no answer. Removing a port is all that makes sense so: a supervisor
@@ -88,30 +56,18 @@ impl<P: Program, T: Transport> Driver<P, T> {
             },
             None => Err(Error::VOID.into()),
         };
-        match served {
-            Ok(Outcome::Answer(message)) => self.answer(self.caller, OK, &message),
-            Ok(Outcome::AnswerAndEmpty(message, slot)) => {
-                self.answer(self.caller, OK, &message);
-                self.program.give_slot(slot);
-            }
-            Ok(Outcome::Later) => {}
-            Err(Refused(status, message)) => self.answer(self.caller, status, &message),
-        }
+        self.reception.conclude(&self.program, served);
     }
 
     /// Keeps the caller, to be answered later.
     fn defer(&mut self) -> Result<CapAddr, Error> {
-        let next = self.program.take_slot()?;
-        Ok(core::mem::replace(&mut self.caller, next))
+        self.reception.defer(&self.program)
     }
 
     /// Answers a caller.
     pub(crate) fn answer(&self, resume: CapAddr, status: Status, message: &Message) {
-        // A caller that is gone needs no answer. The slot is empty afterwards.
-        self.program.sys().resume(resume, status, message);
-        if resume != self.caller {
-            self.program.give_slot(resume);
-        }
+        self.reception
+            .answer(&self.program, resume, status, message);
     }
 
     pub(crate) fn port(&mut self, number: PortNumber) -> Option<&mut Port<P>> {
@@ -141,14 +97,8 @@ impl<P: Program, T: Transport> Driver<P, T> {
     fn attach(&mut self, request: &Request, number: PortNumber) -> Served {
         let now = self.program.now();
         let port = self.port(number).ok_or(Error::VOID)?;
-        let count = |word: u64, most: u16| {
-            u16::try_from(word)
-                .ok()
-                .filter(|count| (FEWEST_PAGES..=most).contains(count))
-                .ok_or(Refusal::PageCount)
-        };
-        let transmit_pages = count(request.words[1], port.settings.transmit_pages)?;
-        let receive_pages = count(request.words[2], port.settings.receive_pages)?;
+        let transmit_pages = page_count(request.words[1], port.settings.transmit_pages)?;
+        let receive_pages = page_count(request.words[2], port.settings.receive_pages)?;
         let busy = match &port.state {
             State::Idle | State::Open(_) => false,
             State::Attaching(_) => true,
@@ -157,14 +107,7 @@ impl<P: Program, T: Transport> Driver<P, T> {
         if busy {
             return Err(Refusal::Busy.into());
         }
-        for (n, refusal) in [Refusal::NotABank, Refusal::NotASegment, Refusal::NotANotify]
-            .into_iter()
-            .enumerate()
-        {
-            if !arrived(request, n) {
-                return Err(refusal.into());
-            }
-        }
+        check_offered(request)?;
         port.attaches.take(1, now).map_err(|_| Refusal::TooOften)?;
         let offered = self.keep().map_err(|_| Refusal::DriverFull)?;
         let Ok(resume) = self.defer() else {
@@ -187,12 +130,6 @@ impl<P: Program, T: Transport> Driver<P, T> {
     }
 
     fn on_session(&mut self, request: &Request, number: PortNumber) -> Served {
-        let group = || {
-            let word = request.words[1];
-            let group = Mac::from_word(word);
-            let good = word >> 48 == 0 && group.is_group() && group != Mac::BROADCAST;
-            good.then_some(group).ok_or(Error::new(EINVAL))
-        };
         match request.words[0] {
             on_session::DETACH => {
                 self.end(number, End::Detached);
@@ -206,7 +143,7 @@ impl<P: Program, T: Transport> Driver<P, T> {
                 words(&[])
             }
             on_session::SUBSCRIBE => {
-                let group = group()?;
+                let group = group(request.words[1])?;
                 let session = session(&mut self.ports, number).ok_or(Error::VOID)?;
                 if !session.groups.contains(&group) {
                     if session.groups.len() >= MOST_GROUPS {
@@ -218,7 +155,7 @@ impl<P: Program, T: Transport> Driver<P, T> {
                 words(&[])
             }
             on_session::UNSUBSCRIBE => {
-                let group = group()?;
+                let group = group(request.words[1])?;
                 let session = session(&mut self.ports, number).ok_or(Error::VOID)?;
                 let index = session.groups.iter().position(|other| *other == group);
                 session.groups.swap_remove(index.ok_or(Error::new(ENOENT))?);
@@ -253,9 +190,7 @@ impl<P: Program, T: Transport> Driver<P, T> {
             return Ok(());
         };
         if let State::Open(session) = &port.state {
-            for (n, value) in port.counters.values().iter().enumerate() {
-                session.receive.store_u64(STATISTICS + 8 * n, *value)?;
-            }
+            write_counters(&session.receive, &port.counters)?;
         }
         Ok(())
     }
@@ -272,37 +207,6 @@ impl<P: Program, T: Transport> Driver<P, T> {
 
     /// Keeps the first capabilities that arrived; the next message's go elsewhere.
     pub(crate) fn keep<const N: usize>(&mut self) -> Result<[CapAddr; N], Error> {
-        let mut slots = [0; N];
-        for n in 0..N {
-            match self.program.take_slot() {
-                Ok(slot) => slots[n] = slot,
-                Err(error) => {
-                    slots[..n]
-                        .iter()
-                        .for_each(|slot| self.program.give_slot(*slot));
-                    return Err(error);
-                }
-            }
-        }
-        for (fresh, incoming) in slots.iter_mut().zip(&mut self.incoming) {
-            core::mem::swap(fresh, incoming);
-        }
-        Ok(slots)
+        self.reception.keep(&self.program)
     }
-
-    /// Empties the slots of what arrived and was not kept.
-    fn empty_incoming(&self, request: &Request) {
-        for (n, slot) in self.incoming.iter().enumerate() {
-            if arrived(request, n) {
-                let (table, index) = self.program.table_of(*slot);
-                // An own table can't refuse.
-                let _ = table.clear(self.program.sys(), index, 1);
-            }
-        }
-    }
-}
-
-/// Whether the `n`-th capability arrived and lies in its slot.
-pub(crate) const fn arrived(request: &Request, n: usize) -> bool {
-    request.received >> n & 1 != 0 && request.received >> (4 + n) & 1 == 0
 }

@@ -5,9 +5,11 @@ use alloc::vec::Vec;
 use abi::PAGE_SIZE;
 use abi::cap::CapAddr;
 use dev::layout::{FILLED, FIRST_TRANSMIT_PAGE, RETURNED, TRANSMIT};
+use dev::program::BANK;
 use dev::window::Pinned;
 use dev::{Mac, Program};
 use ring::{CAPACITY, Consumer, Descriptor, Producer};
+use sys::{Mem, Message, Sys};
 
 use crate::flight::Borrowed;
 use crate::misbehaviour::{End, Kind};
@@ -43,14 +45,15 @@ pub struct Outgoing {
     pub length: u32,
 }
 
-/// A session.
-pub struct Session<P: Program> {
+/// A session. `M` is the transmit memory as whoever serves the session sees it: pinned, so that it can't
+/// vanish, or only mapped.
+pub struct Session<P: Program, M = <P as Program>::Own> {
     /// Its serial number.
     pub serial: u64,
     /// The receive segment, which may be taken back.
     pub receive: P::Shared,
-    /// The window over the transmit segment, which may not.
-    pub transmit_memory: P::Own,
+    /// The transmit segment: the driver's window over it may not.
+    pub transmit_memory: M,
     /// Received frames.
     pub filled: Producer,
     /// Pages given back.
@@ -83,7 +86,8 @@ pub struct Session<P: Program> {
     pub notify: CapAddr,
     /// Frames sent whose ring entries can't be released yet, because an older one is in flight.
     done: [u64; CAPACITY as usize / 64],
-    pub(crate) assets: Assets<P>,
+    /// What has to be undone when it ends.
+    pub assets: Assets<P>,
 }
 
 /// What a session is made of, and what has to be undone when it ends.
@@ -123,21 +127,49 @@ impl<P: Program> Assets<P> {
             slots: Vec::new(),
         }
     }
+
+    /// Undoes one thing of all but what is pinned; the order matters. `false`: there was nothing left.
+    pub fn undo(&mut self, program: &P) -> bool {
+        if let Some(place) = self.place.take() {
+            program.unmap(place);
+            return true;
+        }
+        if let Some(bank) = self.bank {
+            let destroy = Message::new(&[sys::bank::method::DESTROY]);
+            let more = program.sys().call(bank, &destroy).more();
+            // Any error means that there is nothing left to destroy: the client was first.
+            if !matches!(more, Ok((true, _))) {
+                program.give_slot(bank);
+                self.bank = None;
+            }
+            return true;
+        }
+        if let Some(purse) = self.purse.take() {
+            program.give_slot(purse);
+        }
+        let segments = [self.segment.take(), self.hidden.take()];
+        for segment in segments.iter().flatten() {
+            // The program's own bank sold it; if that is gone, so is the segment.
+            let _ = BANK.sell(program.sys(), *segment);
+            program.give_slot(*segment);
+        }
+        segments != [None; 2]
+    }
 }
 
-impl<P: Program> Session<P> {
+impl<P: Program, M: Mem> Session<P, M> {
     /// A session on fresh memory. The driver's lines are written here.
     ///
     /// # Errors
     /// The memory is gone already.
-    pub(crate) fn begin(
+    pub fn begin(
         serial: u64,
         receive: P::Shared,
-        transmit_memory: P::Own,
+        transmit_memory: M,
         pages: ReceivePages,
         notify: CapAddr,
         assets: Assets<P>,
-    ) -> Result<Session<P>, (End, Assets<P>)> {
+    ) -> Result<Session<P, M>, (End, Assets<P>)> {
         let filled = Producer::new(FILLED, 0);
         let returned = Consumer::new(RETURNED, 0);
         let mut transmit = Consumer::new(TRANSMIT, 0);
@@ -201,26 +233,19 @@ impl<P: Program> Session<P> {
 
     #[inline]
     fn check(&self, sequence: u32, entry: Descriptor) -> Result<Outgoing, Kind> {
+        let page = transmit_page(&entry, self.transmit_pages.len())?;
         let Descriptor {
             page: place,
             offset,
             length,
             flags,
         } = entry;
-        let page = place.wrapping_sub(FIRST_TRANSMIT_PAGE);
-        let state = self
-            .transmit_pages
-            .get(page as usize)
-            .ok_or(Kind::TransmitPage(place))?;
         if flags != 0 {
             return Err(Kind::TransmitFlags(flags));
         }
-        match offset.checked_add(length) {
-            Some(end) if end <= PAGE_SIZE as u32 => {}
-            _ => return Err(Kind::TransmitRange { offset, length }),
-        }
         let pieces = pieces(offset, length);
-        if state.busy & pieces != 0 {
+        let busy = self.transmit_pages.get(page as usize).map(|page| page.busy);
+        if busy.is_none_or(|busy| busy & pieces != 0) {
             return Err(Kind::TransmitTwice {
                 page: place,
                 offset,
@@ -228,7 +253,7 @@ impl<P: Program> Session<P> {
         }
         Ok(Outgoing {
             sequence,
-            page: page as u16,
+            page,
             pieces,
             offset: place as usize * PAGE_SIZE + offset as usize,
             length,
@@ -385,6 +410,26 @@ impl<P: Program> Session<P> {
                 .must_notify(&self.receive, &self.transmit_memory)?;
         }
         Ok(notify)
+    }
+}
+
+/// The transmit page that an entry names, counted from 0: of so many, and the bytes lie within it.
+///
+/// # Errors
+/// The client misbehaves.
+#[inline]
+pub fn transmit_page(entry: &Descriptor, pages: usize) -> Result<u16, Kind> {
+    let page = entry.page.wrapping_sub(FIRST_TRANSMIT_PAGE);
+    if page as usize >= pages {
+        return Err(Kind::TransmitPage(entry.page));
+    }
+    match entry.offset.checked_add(entry.length) {
+        // No segment has more pages than a `u16` counts.
+        Some(end) if end <= PAGE_SIZE as u32 => Ok(page as u16),
+        _ => Err(Kind::TransmitRange {
+            offset: entry.offset,
+            length: entry.length,
+        }),
     }
 }
 

@@ -9,7 +9,7 @@ use dev::Program;
 use dev::layout::MORE;
 use dev::statistics::Counter;
 use ring::Descriptor;
-use sys::Mem;
+use sys::{Fault, Mem};
 
 use super::Undelivered;
 use crate::frame::{MOST_PIECES, Source};
@@ -40,9 +40,9 @@ impl Placed {
 /// No page to spare, or the ring is left full: dropped. The memory is gone, or the client
 /// misbehaves: the session ends.
 #[inline]
-pub fn place<P: Program>(
-    session: &mut Session<P>,
-    frame: &Source<'_, P::Own>,
+pub fn place<P: Program, M: Mem, F: Mem>(
+    session: &mut Session<P, M>,
+    frame: &Source<'_, F>,
 ) -> Result<Placed, Undelivered> {
     let length = frame.length();
     if length > PAGE_SIZE as u32 {
@@ -85,9 +85,9 @@ pub fn place<P: Program>(
 }
 
 /// The same for a frame of more than a page: as many pages as it takes, or none.
-fn place_pages<P: Program>(
-    session: &mut Session<P>,
-    frame: &Source<'_, P::Own>,
+fn place_pages<P: Program, M: Mem, F: Mem>(
+    session: &mut Session<P, M>,
+    frame: &Source<'_, F>,
 ) -> Result<Placed, Undelivered> {
     let length = frame.length();
     let count = (length as usize).div_ceil(PAGE_SIZE);
@@ -100,24 +100,46 @@ fn place_pages<P: Program>(
     if session.pages.spare() < count {
         return Err(Undelivered::Dropped(Counter::NoPage));
     }
+    let mut taken = [0; MOST_PIECES];
+    for number in &mut taken[..count] {
+        let spare = session.pages.take();
+        *number = spare.ok_or(Undelivered::Dropped(Counter::NoPage))?;
+    }
+    let taken = &taken[..count];
+    let copied = copy_pages(session, frame, taken);
+    if copied.is_err() {
+        // It may be that the frame is gone, not the pages.
+        taken.iter().for_each(|page| session.pages.put_back(*page));
+    }
+    Ok(Placed {
+        pieces: copied?,
+        count,
+    })
+}
+
+/// Copies a frame into pages that were taken for it.
+fn copy_pages<P: Program, M: Mem, F: Mem>(
+    session: &mut Session<P, M>,
+    frame: &Source<'_, F>,
+    taken: &[u16],
+) -> Result<[Descriptor; MOST_PIECES], Fault> {
+    let length = frame.length();
     let mut pieces = [Descriptor::default(); MOST_PIECES];
     let mut done = 0;
-    for (n, piece) in pieces[..count].iter_mut().enumerate() {
-        let Some(number) = session.pages.take() else {
-            return Err(Undelivered::Dropped(Counter::NoPage));
-        };
-        let page = ReceivePages::place(number);
+    for (number, piece) in taken.iter().zip(&mut pieces) {
+        let page = ReceivePages::place(*number);
         let bytes = (length - done).min(PAGE_SIZE as u32);
-        // If the memory is gone, so is the session, with the pages taken.
         frame.copy(done, &session.receive, page as usize * PAGE_SIZE, bytes)?;
-        session.pages.hold_copied(number, 0, bytes);
+        done += bytes;
         *piece = Descriptor {
             page,
             offset: 0,
             length: bytes,
-            flags: if n + 1 < count { MORE } else { 0 },
+            flags: if done < length { MORE } else { 0 },
         };
-        done += bytes;
     }
-    Ok(Placed { pieces, count })
+    for (number, piece) in taken.iter().zip(&pieces) {
+        session.pages.hold_copied(*number, 0, piece.length);
+    }
+    Ok(pieces)
 }

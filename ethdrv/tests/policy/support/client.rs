@@ -135,9 +135,16 @@ impl Client {
 
     /// Writes a raw entry into the `transmit` ring, and publishes it.
     pub fn transmit_raw(&mut self, descriptor: Descriptor) {
+        self.transmit_raw_all(&[descriptor]);
+    }
+
+    /// The same for several that are published at once.
+    pub fn transmit_raw_all(&mut self, descriptors: &[Descriptor]) {
         let memory = self.session().transmit_memory().clone();
-        write_entry(&memory, TRANSMIT.entries, self.transmit_tail, descriptor);
-        self.transmit_tail = self.transmit_tail.wrapping_add(1);
+        for descriptor in descriptors {
+            write_entry(&memory, TRANSMIT.entries, self.transmit_tail, *descriptor);
+            self.transmit_tail = self.transmit_tail.wrapping_add(1);
+        }
         memory
             .release_u32(TRANSMIT.producer, self.transmit_tail)
             .unwrap();

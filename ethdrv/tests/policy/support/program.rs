@@ -294,8 +294,10 @@ impl Program for FakeProgram {
     }
 
     fn arm(&self, deadline: u64, bit: u64) -> Result<(), Error> {
-        assert_eq!(self.sys.pid, DRIVER);
-        self.sys.kernel.borrow_mut().timer = Some((deadline, bit));
+        // Time passes for others only when a test says so.
+        if self.sys.pid == DRIVER {
+            self.sys.kernel.borrow_mut().timer = Some((deadline, bit));
+        }
         Ok(())
     }
 
