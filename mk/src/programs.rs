@@ -45,6 +45,10 @@ pub const PACKAGES: &[Package] = &[
         role: Role::System,
     },
     Package {
+        name: "copier",
+        role: Role::System,
+    },
+    Package {
         name: "netstack",
         role: Role::System,
     },

@@ -45,6 +45,9 @@ struct Others {
 }
 
 impl Frame {
+    /// Most pieces that a frame has.
+    pub const MOST_PIECES: usize = MOST_PIECES;
+
     /// Where its first piece starts in the receive segment: all of it, if there is no other.
     #[inline]
     pub const fn offset(&self) -> usize {

@@ -1,0 +1,7 @@
+//! Hands the runtime's linker script to the linker; does nothing on the host.
+
+fn main() {
+    if let Ok(script) = std::env::var("DEP_USUFRUCT_RT_SCRIPT") {
+        println!("cargo::rustc-link-arg-bins=-T{script}");
+    }
+}
