@@ -160,6 +160,7 @@ pub struct Network {
     fouls: RefCell<BTreeSet<Party>>,
     private: RefCell<BTreeSet<Party>>,
     delivered: Cell<u64>,
+    hushed: Cell<bool>,
 }
 
 impl Network {
@@ -171,6 +172,11 @@ impl Network {
     /// Frames that arrived somewhere.
     pub fn delivered(&self) -> u64 {
         self.delivered.get()
+    }
+
+    /// Nobody sends anything more.
+    pub fn hush(&self) {
+        self.hushed.set(true);
     }
 
     /// The driver is dead: what was on its way is lost.
@@ -279,7 +285,7 @@ impl Network {
     pub fn next(&self, from: Party, to: Party, pages: u32) -> Option<Stamp> {
         let receiver = self.user(to);
         let limited = receiver.steady && to != WIRE;
-        if !receiver.open || (limited && receiver.outstanding + pages > ROOM) {
+        if self.hushed.get() || !receiver.open || (limited && receiver.outstanding + pages > ROOM) {
             return None;
         }
         if let Some(user) = self.users.borrow_mut().get_mut(&to) {

@@ -270,10 +270,9 @@ impl Init {
     fn end(&mut self) {
         self.context.note(|| "the end begins".to_owned());
         self.setting.card.set_talks(false);
+        self.setting.network.hush();
         let mut rounds = 0;
         while !self.context.is_gone() && !self.setting.network.is_quiet() {
-            // Stacks go on sending to each other, so that there may always be something under way:
-            // the last of it is waited for.
             self.pause();
             rounds += 1;
             self.context.claim(rounds < 3_000, || {
