@@ -8,6 +8,7 @@ mod hostile;
 mod multicast;
 mod pulse;
 mod receive;
+mod recovery;
 mod revocation;
 mod sealed;
 mod send;
