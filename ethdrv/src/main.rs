@@ -6,6 +6,8 @@
 
 extern crate alloc;
 
+use alloc::vec::Vec;
+
 use abi::cap::{Kind, Rights};
 use core::fmt;
 
@@ -32,6 +34,9 @@ const INTERRUPT: Cap<Irq> = Cap::at(grant::INTERRUPT);
 /// Pages of the pool: the device's queues, 128 pages of receive buffers for a queue of 256, and the
 /// header copies of the frames that such a queue can hold.
 const POOL: u16 = PAGES as u16 + 134;
+/// Bytes of heap, and slots, that the driver begins with: enough for some ten sessions.
+const HEAP: usize = 96 * 1024;
+const SLOTS: usize = 96;
 /// The entry of the MSI-X table that [`grant::INTERRUPT`] stands for.
 const VECTOR: u16 = 0;
 /// How often a device that resets itself is looked at before it is given up.
@@ -108,6 +113,7 @@ fn begin<T: Transport>(
     name: &str,
     first: usize,
 ) -> Result<Driver<This, T>, Failure> {
+    stock_up().map_err(kernel("buying what sessions come and go with"))?;
     let information = transport.information();
     log::info!(
         "{name} {}, frames of up to {} bytes, queues for {} in and {} out",
@@ -117,6 +123,20 @@ fn begin<T: Transport>(
         information.transmit_capacity,
     );
     Driver::begin(this, transport, Cap::at(grant::VERIFIER), pool, first).map_err(Failure::Begin)
+}
+
+/// Buys slots and heap that a few sessions take before there is any: users come and go without the
+/// driver's holding more afterwards than before, and none finds it short of them.
+fn stock_up() -> Result<(), sys::Error> {
+    let mut heap = Vec::<u8>::new();
+    heap.try_reserve_exact(HEAP)
+        .map_err(|_| sys::Error::new(abi::error::ENOMEM))?;
+    let mut taken = Vec::with_capacity(SLOTS);
+    for _ in 0..SLOTS {
+        taken.push(slots::take()?);
+    }
+    taken.into_iter().for_each(slots::give);
+    Ok(())
 }
 
 /// Maps the rings of the simulated wire.
