@@ -36,6 +36,7 @@ pub mod archive;
 pub mod boot;
 mod commands;
 pub mod console;
+pub mod copier;
 pub mod destroy;
 pub mod driver;
 pub mod ethernet;

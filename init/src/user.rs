@@ -1,11 +1,12 @@
 //! What init knows of a user: settings, amounts, and how far it has come.
 
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use abi::cap::CapAddr;
 use sys::Cap;
 use sys::bank::Bank;
-use sys::object::{Aperture, Table};
+use sys::object::{Aperture, Process, Table};
 
 use dev::port::Port;
 
@@ -97,6 +98,12 @@ pub struct UserSlots {
     pub bank: Cap<Bank>,
     /// Process and root table of the stack.
     pub held: Held,
+    /// Process and root table of the copier, if the user has one.
+    pub copier: Held,
+    /// Its bank, under the user's.
+    pub copier_bank: Cap<Bank>,
+    /// The port that the copier serves.
+    pub served: Port,
     /// The port.
     pub port: Port,
     /// Its aperture, bought from the driver's bank.
@@ -108,7 +115,7 @@ pub struct UserSlots {
 }
 
 /// How many those are.
-const SLOTS: usize = 7;
+const SLOTS: usize = 11;
 
 impl UserSlots {
     fn all(&self) -> [CapAddr; SLOTS] {
@@ -116,6 +123,10 @@ impl UserSlots {
             self.bank.address(),
             self.held.process,
             self.held.root,
+            self.copier.process,
+            self.copier.root,
+            self.copier_bank.address(),
+            self.served.address(),
             self.port.address(),
             self.aperture.address(),
             self.window.address(),
@@ -138,10 +149,28 @@ impl UserSlots {
                 }
             }
         }
-        let [bank, process, root, port, aperture, window, session] = taken;
+        let [
+            bank,
+            process,
+            root,
+            copier_process,
+            copier_root,
+            copier_bank,
+            served,
+            port,
+            aperture,
+            window,
+            session,
+        ] = taken;
         Ok(UserSlots {
             bank: Cap::at(bank),
             held: Held { process, root },
+            copier: Held {
+                process: copier_process,
+                root: copier_root,
+            },
+            copier_bank: Cap::at(copier_bank),
+            served: Port::at(served),
             port: Port::at(port),
             aperture: Cap::at(aperture),
             window: Cap::at(window),
@@ -200,6 +229,18 @@ impl Member {
     /// The user's name.
     pub fn name(&self) -> &str {
         self.user.name.as_str()
+    }
+
+    /// Its processes, while it has a bank: name and file of each.
+    pub fn processes(&self) -> Vec<(String, &'static str, Cap<Process>)> {
+        let name = self.name();
+        let stack = Cap::at(self.slots.held.process);
+        let mut processes = Vec::from([(name.into(), crate::stack::FILE, stack)]);
+        if self.user.copier {
+            let copier = Cap::at(self.slots.copier.process);
+            processes.push((crate::copier::name(name), crate::copier::FILE, copier));
+        }
+        processes
     }
 }
 

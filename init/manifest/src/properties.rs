@@ -32,6 +32,7 @@ prop_compose! {
                 .prop_map(|threshold| crate::Strategy::Hybrid { threshold }),
         ],
         sealed: bool,
+        copier: bool,
         pinning in proptest::sample::select(Pinning::ALL),
     ) -> User {
         let mut user = User::named(name.parse().unwrap());
@@ -62,6 +63,7 @@ prop_compose! {
         (user.transmit_slots, user.receive_slots) = slots;
         user.strategy = strategy;
         user.sealed = sealed;
+        user.copier = copier;
         user.pinning = pinning;
         user.bind_addresses = bind && v4.is_some() && v6 != 1;
         user

@@ -66,6 +66,7 @@ impl UserSpec {
         ("--strategy", Strategy::WANTED),
         ("--sealed", "yes or no"),
         ("--pinning", Pinning::WANTED),
+        ("--copier", "yes or no"),
         ("--transmit-slots", "pages"),
         ("--receive-slots", "pages"),
     ];
@@ -202,6 +203,7 @@ fn set(user: &mut User, option: &str, value: &str, wanted: &'static str) -> Resu
         "--strategy" => user.strategy = value.parse().map_err(word)?,
         "--sealed" => user.sealed = yes_or_no(value, wanted)?,
         "--pinning" => user.pinning = value.parse().map_err(word)?,
+        "--copier" => user.copier = yes_or_no(value, wanted)?,
         "--transmit-slots" => user.transmit_slots = plain(value, wanted)?,
         "--receive-slots" => user.receive_slots = plain(value, wanted)?,
         // Only options of the list get here, and a test sets each of them.

@@ -374,6 +374,7 @@ fn each_console_option_sets_its_key() {
         ("--strategy", "hybrid(700)"),
         ("--sealed", "yes"),
         ("--pinning", "frame"),
+        ("--copier", "yes"),
     ] {
         let apart = UserSpec::parse(&["x", option, value]).unwrap();
         assert_ne!(apart.user, base.user, "{option}");

@@ -73,6 +73,11 @@ pub struct User {
     /// How long the pages that the user sends from are pinned: `session` (default) or `frame`.
     #[serde(default)]
     pub pinning: Pinning,
+    /// Whether a process of the user's stands between the driver and the stack and copies all frames, so
+    /// that the driver never maps nor pins memory of the stack's. The user's bank pays for it. Default
+    /// false.
+    #[serde(default)]
+    pub copier: bool,
     /// Pages from which the user transmits, [`User::MIN_SLOTS`] to [`User::MAX_SLOTS`]: also the
     /// aperture slots that init sets aside for the port. Default [`User::DEFAULT_SLOTS`].
     #[serde(default = "default_slots")]
@@ -121,6 +126,7 @@ impl User {
             strategy: Strategy::default(),
             sealed: false,
             pinning: Pinning::default(),
+            copier: false,
             transmit_slots: default_slots(),
             receive_slots: default_slots(),
         }

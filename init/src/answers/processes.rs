@@ -120,9 +120,11 @@ impl<H: Host> Init<'_, H> {
             );
         }
         for (_, member) in self.members.iter().filter(|(_, member)| member.has_bank) {
-            let process = Cap::at(member.slots.held.process);
-            let image = image_name(crate::stack::FILE);
-            add(member.name(), image, process, pages(member.slots.bank));
+            // The user's bank counts what its copier's has, too.
+            let mut memory = pages(member.slots.bank);
+            for (name, file, process) in member.processes() {
+                add(&name, image_name(file), process, memory.take());
+            }
         }
         known
     }

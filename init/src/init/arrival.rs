@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use rt::child::{Grant, STACK_PAGES};
 
 use super::{Init, Work};
+use crate::copier;
 use crate::driver::DriverPhase;
 use crate::failure::Failure;
 use crate::guest::SELF_NAMES;
@@ -52,8 +53,14 @@ impl<H: Host> Init<'_, H> {
         if SELF_NAMES.contains(&name.as_str()) {
             return Err(Failure::new(whole, "a part of the system has this name"));
         }
-        let image = image(&self.archive, stack::FILE).map_err(|failure| failure.during(&whole))?;
-        let plan = plan(&user, program_objects(&image, STACK_PAGES))
+        let stack = image(&self.archive, stack::FILE).map_err(|failure| failure.during(&whole))?;
+        let mut objects = program_objects(&stack, STACK_PAGES);
+        if user.copier {
+            let image = image(&self.archive, copier::FILE);
+            let image = image.map_err(|failure| failure.during(&whole))?;
+            objects += copier::objects(&image, &user);
+        }
+        let plan = plan(&user, objects)
             .map_err(|error| Failure::new(&whole, error).advise("raise its bank's limit"))?;
         let slots = UserSlots::take(self.host).map_err(|failure| failure.during(&whole))?;
         let member = Member::new(user, plan, slots, spawned);
@@ -157,11 +164,16 @@ impl<H: Host> Init<'_, H> {
         self.give_up(number, next);
     }
 
-    /// Port, bank and stack. What was made when it fails is left to [`Init::give_up`].
+    /// Port, bank, copier if there is one, and stack. What was made when it fails is left to [`Init::give_up`].
     fn bring_up(&mut self, number: usize) -> Result<(), Failure> {
         let (host, now) = (self.host, self.host.now());
-        let image = image(&self.archive, stack::FILE)?;
+        let stack_image = image(&self.archive, stack::FILE)?;
         self.make_port(number)?;
+        let has_copier = |member: &Member| member.user.copier;
+        let copier = match self.members.get(number).is_some_and(has_copier) {
+            true => Some(image(&self.archive, copier::FILE)?),
+            false => None,
+        };
         let Some(member) = self.members.get_mut(number) else {
             return Ok(());
         };
@@ -171,6 +183,13 @@ impl<H: Host> Init<'_, H> {
             .sub_bank(host.sys(), plan.limit, false, slots.bank)
             .map_err(|error| Failure::buying(host.sys(), PRIME, "making its bank", error))?;
         member.has_bank = true;
+        let port = match &copier {
+            None => slots.port,
+            Some(image) => {
+                let launcher = &mut self.launcher;
+                copier::launch(host, launcher, image, user, &slots, bit_of(number))?
+            }
+        };
         let arguments = stack::arguments(user, &plan)?;
         let order = Order {
             name: user.name.as_str(),
@@ -180,10 +199,11 @@ impl<H: Host> Init<'_, H> {
             stack_pages: STACK_PAGES,
             bank: slots.bank,
             bank_rights: OWN_BANK,
-            grants: &[Grant::new(stack::PORT_SLOT, slots.port.address())],
+            grants: &[Grant::new(stack::PORT_SLOT, port.address())],
             bit: bit_of(number),
         };
-        self.launcher.launch(host, &image, &order, slots.held)?;
+        self.launcher
+            .launch(host, &stack_image, &order, slots.held)?;
         member.phase = Phase::Running { since: now };
         member.attached = Attached::NotYet;
         member.back_off.started(now);

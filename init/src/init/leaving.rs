@@ -4,7 +4,6 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use sys::Cap;
 use sys::bank::Usage;
 
 use super::{Due, Init, Work};
@@ -14,7 +13,6 @@ use crate::destroy::destroy_step;
 use crate::failure::Failure;
 use crate::host::{Host, PRIME};
 use crate::launch::{clear, image_name};
-use crate::stack;
 use crate::supervise::backoff::{MOST, SECOND};
 use crate::supervise::has_stopped;
 use crate::supervise::report::{self, Subject};
@@ -67,6 +65,10 @@ impl<H: Host> Init<'_, H> {
             slots.bank.address(),
             held.process,
             held.root,
+            slots.copier.process,
+            slots.copier.root,
+            slots.copier_bank.address(),
+            slots.served.address(),
             slots.session.address(),
         ] {
             clear(host, slot);
@@ -217,15 +219,18 @@ impl<H: Host> Init<'_, H> {
         let Some(member) = self.members.get(number) else {
             return;
         };
-        let process = Cap::at(member.slots.held.process);
         // A bit that an earlier process of this number left behind means nothing.
         let running = matches!(member.phase, Phase::Running { .. });
-        if !running || !has_stopped(sys, process) {
+        let stopped = member
+            .processes()
+            .into_iter()
+            .find(|(_, _, process)| running && has_stopped(sys, *process));
+        let Some((name, file, process)) = stopped else {
             return;
-        }
+        };
         let subject = Subject {
-            name: member.name(),
-            image: image_name(stack::FILE),
+            name: &name,
+            image: image_name(file),
         };
         report::lines(sys, process, subject)
             .iter()

@@ -99,7 +99,12 @@ impl<H: Host> Init<'_, H> {
         let Some(member) = self.members.get(number) else {
             return Ok(());
         };
-        let root: Cap<CapTable> = Cap::at(member.slots.held.root);
+        // The stack's own is the copier's for life.
+        let held = match member.user.copier {
+            true => member.slots.copier,
+            false => member.slots.held,
+        };
+        let root: Cap<CapTable> = Cap::at(held.root);
         let port = member.slots.port.address();
         root.put(self.host.sys(), PORT_SLOT, port, Rights::FULL)
             .trying("handing it its port")

@@ -3,6 +3,7 @@
 mod attach;
 mod boot;
 mod console;
+mod copier;
 mod death;
 mod hang;
 mod random;
@@ -121,6 +122,7 @@ fn start(world: &'static World, line: &str, manifest: &str) -> Init<'static, Wor
     let files = [
         ("bin/ethdrv", &program[..]),
         ("bin/netstack", &program[..]),
+        ("bin/copier", &program[..]),
         ("bin/watchdog", &program[..]),
         ("bin/test", &program[..]),
         ("etc/manifest.toml", manifest.as_bytes()),

@@ -81,6 +81,16 @@ pub fn forwarded(case: &Case) -> Result<Guest> {
     Ok(guest)
 }
 
+/// alice and bob, who say nothing unless they are asked; alice with a copier before her stack.
+pub fn alice_with_copier() -> Result<manifest::Manifest> {
+    let mut manifest = mk::users::manifest(2)?;
+    for user in &mut manifest.user {
+        user.ipv6 = manifest::Ipv6Setting::Off;
+    }
+    manifest.user[0].copier = true;
+    Ok(manifest)
+}
+
 /// alice, bob and a third user of this name, all of them `rogue`s; the third binds its addresses.
 pub fn with_rogue<'a>(case: &'a Case, name: &str) -> Result<Boot<'a>> {
     let mut manifest = mk::users::manifest(3)?;

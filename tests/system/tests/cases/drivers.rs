@@ -8,14 +8,20 @@ use std::thread::JoinHandle;
 
 use anyhow::{Result, ensure};
 use manifest::Service;
-use system::{Case, Entry, seconds};
+use system::{Boot, Case, Entry, Guest, Net, seconds};
 
-use super::common::{amounts, banks, eventually, forwarded};
+use super::common::{alice_with_copier, amounts, banks, eventually, forwarded, wait_up};
 
-pub const CASES: &[Entry] = &[(
-    "faults.a_connection_goes_on_while_drivers_die",
-    connection_outlives_drivers,
-)];
+pub const CASES: &[Entry] = &[
+    (
+        "faults.a_connection_goes_on_while_drivers_die",
+        connection_outlives_drivers,
+    ),
+    (
+        "copier.a_connection_through_it_goes_on_while_drivers_die",
+        connection_through_a_copier,
+    ),
+];
 
 /// Bytes of a stream, all different from their neighbours' neighbours.
 fn pattern(at: u64) -> u8 {
@@ -64,7 +70,17 @@ fn echo_stream(
 }
 
 fn connection_outlives_drivers(case: &Case) -> Result<()> {
-    let mut guest = forwarded(case)?;
+    outlives_drivers(forwarded(case)?)
+}
+
+fn connection_through_a_copier(case: &Case) -> Result<()> {
+    let boot = Boot::new(case).manifest(alice_with_copier()?);
+    let guest = boot.net(Net::User).start()?;
+    wait_up(&guest, &["alice", "bob"])?;
+    outlives_drivers(guest)
+}
+
+fn outlives_drivers(mut guest: Guest) -> Result<()> {
     let before = amounts(&banks(&mut guest)?)?;
     let (stop, done) = <(Arc<AtomicBool>, Arc<AtomicU64>)>::default();
     let stream = echo_stream(guest.port("alice", Service::Echo)?, &stop, &done)?;

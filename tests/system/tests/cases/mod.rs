@@ -2,6 +2,7 @@
 
 mod common;
 mod console;
+mod copier;
 mod curl;
 mod drivers;
 mod faults;
@@ -18,6 +19,7 @@ use system::Entry;
 /// All cases.
 pub const ALL: &[&[Entry]] = &[
     console::CASES,
+    copier::CASES,
     curl::CASES,
     drivers::CASES,
     faults::CASES,
