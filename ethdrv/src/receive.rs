@@ -11,10 +11,12 @@ use crate::assembly::Next;
 use crate::buffers::{Buffer, Fragment};
 use crate::deliveries::{Deliveries, Delivery, count};
 use crate::demux::{PortNumber, Side};
-use crate::driver::Driver;
+use crate::driver::{Driver, session};
 use crate::frame::{Header, Part, Source, Stretch};
 use crate::misbehaviour::End;
 use crate::port::{Port, State};
+use crate::receiving::Phase;
+use crate::session::Session;
 use crate::slots::Slots;
 use crate::strategy::{Undelivered, Way, copy};
 use crate::transport::{Received, Transport};
@@ -130,12 +132,15 @@ impl<P: Program, T: Transport> Driver<P, T> {
     #[inline]
     fn deliver_received(&mut self, number: PortNumber, fragments: &[Fragment]) -> Result<(), End> {
         let length = fragments.iter().map(|one| one.part.length).sum();
-        let flips = match self.ports.get(number as usize).and_then(Option::as_ref) {
+        let (flips, flipping) = match self.ports.get(number as usize).and_then(Option::as_ref) {
             Some(port) => match &port.state {
-                State::Open(session) => session.receiving.flips(&port.settings.receive, length),
-                _ => false,
+                State::Open(Session { receiving, .. }) => (
+                    receiving.flips(&port.settings.receive, length),
+                    receiving.phase == Phase::Flipping,
+                ),
+                _ => (false, false),
             },
-            None => false,
+            None => (false, false),
         };
         if flips {
             match self.flip(number, fragments) {
@@ -149,6 +154,11 @@ impl<P: Program, T: Transport> Driver<P, T> {
         }
         let copied = self.copy_received(number, fragments);
         self.release_all(fragments);
+        if flipping && let Some(session) = session(&mut self.ports, number) {
+            // Perhaps it was copied because the device has no page of the recipient's any more, and the
+            // client has given some back only now.
+            self.posting.want(number, session);
+        }
         copied
     }
 

@@ -281,3 +281,27 @@ fn a_bank_that_can_not_pay_for_hidden_pages_leaves_its_owner_copying() {
     }
     assert_eq!(ways(&world, alice.port), [50, 0, 0, 0]);
 }
+
+#[test]
+fn who_gives_its_pages_back_late_flips_again() {
+    let world = world();
+    let mut alice = world.attached_with(1, FLIP);
+    warm_up(&world, &mut [&mut alice]);
+    // She takes nothing until none of her pages is the device's.
+    for n in 0..100 {
+        world.inject(frame(alice.port.mac, OUTSIDE, n, 1000));
+        world.run();
+    }
+    alice.receive();
+    warm_up(&world, &mut [&mut alice]);
+    let before = ways(&world, alice.port);
+    for n in 0..100 {
+        let sent = frame(alice.port.mac, OUTSIDE, n, 1000);
+        world.inject(sent.clone());
+        world.run();
+        assert_eq!(alice.receive(), [sent]);
+    }
+    let after = ways(&world, alice.port);
+    assert_eq!(after[0], before[0], "nothing is copied");
+    assert_eq!(after[1], before[1] + 100);
+}
