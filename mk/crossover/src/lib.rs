@@ -8,9 +8,13 @@
 #![deny(unsafe_code)]
 
 pub mod anchors;
+pub mod chart;
+pub mod native;
 pub mod nature;
 pub mod output;
+mod page;
 pub mod profile;
+pub mod report;
 pub mod sensitivity;
 pub mod study;
 pub mod vectors;

@@ -3,5 +3,6 @@
 mod anchors;
 mod expected;
 mod profiles;
+mod report;
 mod study;
 mod vectors;

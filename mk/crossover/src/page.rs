@@ -1,0 +1,316 @@
+//! The page: everything in one file.
+
+use askama::Template;
+use costmodel::{EVENTS, Event, Source, Touched};
+
+use crate::anchors::Outcome;
+use crate::chart;
+use crate::profile::{Letter, in_ticks};
+use crate::report::Error;
+use crate::study::{Cell, Study, bytes};
+use crate::vectors::{Iommu, Row, Strategy};
+
+mod grid;
+
+use grid::Grid;
+
+/// The frame that single figures are about: a full one of ethernet.
+const FRAME: u32 = 1514;
+/// The batch that single figures are about, or the nearest.
+const BATCH: u32 = 32;
+/// The ways to deliver without a copy: the one that is usually asked about first.
+const SHOWN: [Strategy; 3] = [Strategy::Exchange, Strategy::Sealed, Strategy::InPlace];
+
+#[derive(Template)]
+#[template(path = "page.html")]
+struct Page<'a> {
+    style: &'a str,
+    counted: bool,
+    summary: Summary,
+    cpus: Vec<Cpu>,
+    predictions: Vec<Prediction>,
+    events: EventTable,
+    anchors: Vec<Anchor>,
+    letters: Vec<(&'static str, &'static str)>,
+}
+
+struct Summary {
+    asked: usize,
+    never: usize,
+    beyond: usize,
+    frame: String,
+    largest: String,
+}
+
+/// A way to deliver, on all CPUs.
+struct Prediction {
+    flip: &'static str,
+    figure: String,
+}
+
+/// A CPU's part of the page.
+struct Cpu {
+    number: usize,
+    name: String,
+    title: String,
+    nature: String,
+    clock: String,
+    costs: String,
+    decisive: Vec<String>,
+    grids: Vec<Grid>,
+    prices: Vec<Charge>,
+}
+
+struct Charge {
+    meaning: &'static str,
+    low: f64,
+    likely: f64,
+    high: f64,
+    source: &'static str,
+    from: String,
+}
+
+struct EventTable {
+    about: String,
+    nature: String,
+    instructions: String,
+    columns: Vec<&'static str>,
+    rows: Vec<EventRow>,
+}
+
+struct EventRow {
+    strategy: &'static str,
+    batch: u32,
+    bytes: u32,
+    cells: Vec<String>,
+    instructions: String,
+}
+
+struct Anchor {
+    name: String,
+    profile: String,
+    published: String,
+    from: String,
+    model: String,
+    verdict: String,
+    registered: String,
+    role: &'static str,
+    holds: bool,
+    note: String,
+}
+
+/// The page's text.
+///
+/// # Errors
+/// A picture can't be drawn, or the page not be put together.
+pub fn html(study: &Study, anchors: &[Outcome]) -> Result<String, Error> {
+    let mut cpus = Vec::new();
+    for (number, profile) in study.profiles().iter().enumerate() {
+        // One may have no answer, where only modes of an IOMMU were counted that it hasn't.
+        let Some(cell) = usual(study, number) else {
+            continue;
+        };
+        cpus.push(cpu(study, number, profile, &cell)?);
+    }
+    let mut predictions = Vec::new();
+    if let Some(cell) = usual(study, 0) {
+        for flip in SHOWN {
+            let cell = Cell { flip, ..cell };
+            if study.answer(0, &cell).is_some() {
+                predictions.push(Prediction {
+                    flip: flip.name(),
+                    figure: chart::predictions(study, &cell)?,
+                });
+            }
+        }
+    }
+    let page = Page {
+        style: chart::STYLE,
+        counted: study.vectors().counted(),
+        summary: summary(study),
+        cpus,
+        predictions,
+        events: events(study),
+        anchors: anchors.iter().map(anchor).collect(),
+        letters: Letter::ALL
+            .iter()
+            .map(|letter| (letter.name(), letter.meaning()))
+            .collect(),
+    };
+    Ok(page.render()?)
+}
+
+/// The situation that single figures are about: exchanges in batches of about 32 on one CPU, headers
+/// read, data in memory, no IOMMU; or the nearest to it that was counted.
+pub(crate) fn usual(study: &Study, profile: usize) -> Option<Cell> {
+    let far = |cell: &Cell| {
+        (
+            cell.iommu != Iommu::Off,
+            cell.cpus,
+            cell.flip != Strategy::Exchange,
+            cell.batch.abs_diff(BATCH),
+            cell.touched != Touched::Header,
+            cell.source != Source::Dram,
+        )
+    };
+    let answers = study.answers().iter();
+    let cells = answers.filter(|answer| answer.profile == profile);
+    cells.map(|answer| answer.cell).min_by_key(far)
+}
+
+fn summary(study: &Study) -> Summary {
+    let likely: Vec<Option<u32>> = study
+        .answers()
+        .iter()
+        .map(|answer| answer.band.likely)
+        .collect();
+    let never = likely.iter().filter(|size| size.is_none()).count();
+    let large = likely.iter().flatten().filter(|size| **size > FRAME);
+    let largest = study.answers().iter().map(|answer| answer.band.last).max();
+    Summary {
+        asked: likely.len(),
+        never,
+        beyond: large.count(),
+        frame: bytes(FRAME),
+        largest: bytes(largest.unwrap_or(0)),
+    }
+}
+
+fn cpu(
+    study: &Study,
+    number: usize,
+    profile: &crate::profile::Profile,
+    cell: &Cell,
+) -> Result<Cpu, Error> {
+    let mut decisive = Vec::new();
+    for source in [Source::Dram, Source::Cache] {
+        let cell = Cell { source, ..*cell };
+        if study.answer(number, &cell).is_some() {
+            decisive.push(chart::decisive(study, number, &cell, FRAME)?);
+        }
+    }
+    let charge = |(price, entry): &(costmodel::Price, crate::profile::Entry)| Charge {
+        meaning: price.meaning(),
+        low: in_ticks(entry.low),
+        likely: in_ticks(entry.likely),
+        high: in_ticks(entry.high),
+        source: entry.source.name(),
+        from: entry.from.clone(),
+    };
+    Ok(Cpu {
+        number,
+        name: profile.name.clone(),
+        title: profile.title(),
+        nature: study.nature(profile).to_string(),
+        clock: format!("{:.1} GHz", profile.hertz as f64 / 1e9),
+        costs: chart::costs(study, number, cell)?,
+        decisive,
+        grids: SHOWN
+            .iter()
+            .filter_map(|&flip| grid::grid(study, number, flip))
+            .collect(),
+        prices: profile.entries().iter().map(charge).collect(),
+    })
+}
+
+/// What was counted for the size nearest to a full frame, with one CPU and the first IOMMU mode.
+fn events(study: &Study) -> EventTable {
+    let vectors = study.vectors();
+    let iommu = vectors.iommus().first().copied().unwrap_or(Iommu::Off);
+    let cpus = vectors.cpus().first().copied().unwrap_or(1);
+    let mut rows: Vec<&Row> = Vec::new();
+    for row in vectors.rows() {
+        if row.iommu != iommu || row.cpus != cpus {
+            continue;
+        }
+        let same = |other: &&Row| {
+            other.strategy == row.strategy
+                && other.batch == row.batch
+                && other.touched == row.touched
+        };
+        match rows.iter().position(same) {
+            Some(at) if distance(row) < distance(rows[at]) => rows[at] = row,
+            Some(_) => (),
+            None => rows.push(row),
+        }
+    }
+    let any = |event: &&Event| rows.iter().any(|row| row.totals()[**event as usize] > 0);
+    let events: Vec<Event> = Event::ALL.iter().filter(any).copied().collect();
+    let mean = |total: u64, row: &Row| {
+        let mean = total as f64 / row.frames as f64;
+        match mean {
+            0.0 => "–".into(),
+            mean if mean.fract() == 0.0 => format!("{mean:.0}"),
+            _ => format!("{mean:.3}"),
+        }
+    };
+    let cells = |row: &Row| {
+        let totals: [u64; EVENTS] = row.totals();
+        let of = |event: &Event| mean(totals[*event as usize], row);
+        events.iter().map(of).collect()
+    };
+    let instructions = rows.iter().any(|row| row.instructions.is_some());
+    EventTable {
+        about: format!(
+            "A frame's mean, at the counted size nearest to {}; {cpus} CPU(s), IOMMU {}.",
+            bytes(FRAME),
+            iommu.name()
+        ),
+        nature: study.events().to_string(),
+        instructions: match instructions {
+            true => crate::nature::Nature::Instructions.to_string(),
+            false => "instructions not counted: the profiles' guesses stand for them".into(),
+        },
+        columns: events.iter().map(|event| event.name()).collect(),
+        rows: rows
+            .iter()
+            .map(|row| EventRow {
+                strategy: row.strategy.name(),
+                batch: row.batch,
+                bytes: row.bytes,
+                cells: cells(row),
+                instructions: match row.instructions {
+                    Some(total) => format!("{:.1}", total as f64 / row.frames as f64),
+                    None => "not counted".into(),
+                },
+            })
+            .collect(),
+    }
+}
+
+fn distance(row: &Row) -> u64 {
+    // As a ratio: 64 is farther from 1,514 than 4,096 is.
+    let (low, high) = (row.bytes.min(FRAME), row.bytes.max(FRAME));
+    u64::from(high) * 1000 / u64::from(low.max(1))
+}
+
+fn anchor(outcome: &Outcome) -> Anchor {
+    let number = |value: f64| match value {
+        value if value >= 100.0 => format!("{value:.0}"),
+        _ => format!("{value:.2}"),
+    };
+    let (low, high) = outcome.published;
+    Anchor {
+        name: outcome.name.clone(),
+        profile: outcome.profile.clone(),
+        published: match low == high {
+            true => format!("{} {}", number(low), outcome.unit),
+            false => format!("{} to {} {}", number(low), number(high), outcome.unit),
+        },
+        from: outcome.from.clone(),
+        model: format!(
+            "{} ({} to {})",
+            number(outcome.model.likely),
+            number(outcome.model.low),
+            number(outcome.model.high)
+        ),
+        verdict: outcome.verdict(),
+        registered: match outcome.registered {
+            1.0 => "none".into(),
+            miss => format!("a factor of {miss:.2}"),
+        },
+        role: outcome.role.name(),
+        holds: outcome.holds(),
+        note: outcome.note.clone(),
+    }
+}

@@ -1,0 +1,87 @@
+//! The report: a table, a picture and a page that belong together.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::anchors;
+use crate::chart;
+use crate::output;
+use crate::page;
+use crate::study::Study;
+use crate::vectors;
+
+/// A report that can't be made or written.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A picture.
+    #[error(transparent)]
+    Chart(#[from] chart::Error),
+    /// The table.
+    #[error(transparent)]
+    Table(#[from] vectors::Error),
+    /// The anchors.
+    #[error(transparent)]
+    Anchors(#[from] anchors::Error),
+    /// The page.
+    #[error("the page: {0}")]
+    Page(#[from] askama::Error),
+    /// A file can't be written.
+    #[error("{file}: {source}")]
+    File {
+        /// The file.
+        file: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+}
+
+/// A report, not written yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// `crossover.csv`: all answers.
+    pub csv: String,
+    /// `crossover.svg`: what frames cost on the first CPU.
+    pub svg: String,
+    /// `crossover.html`: everything, in one file that needs no other.
+    pub html: String,
+}
+
+impl Report {
+    /// The report of a study.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn new(study: &Study) -> Result<Report, Error> {
+        let csv = output::to_csv(&output::lines(study))?;
+        let cell = page::usual(study, 0).ok_or_else(|| {
+            let cpu = study.profiles().first().map(|cpu| cpu.name.clone());
+            chart::Error::Nothing(cpu.unwrap_or_default())
+        })?;
+        Ok(Report {
+            csv,
+            svg: chart::costs(study, 0, &cell)?,
+            html: page::html(study, &anchors::built_in()?)?,
+        })
+    }
+
+    /// Writes the three files into a folder, which is made where it isn't there.
+    ///
+    /// # Errors
+    /// A file can't be written.
+    pub fn write(&self, folder: &Path) -> Result<(), Error> {
+        let wrong = |file: &Path| {
+            let file = file.to_owned();
+            move |source| Error::File { file, source }
+        };
+        fs::create_dir_all(folder).map_err(wrong(folder))?;
+        for (name, text) in [
+            ("crossover.csv", &self.csv),
+            ("crossover.svg", &self.svg),
+            ("crossover.html", &self.html),
+        ] {
+            let file = folder.join(name);
+            fs::write(&file, text).map_err(wrong(&file))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,87 @@
+//! The report: its files are well-formed, complete, and say what they are.
+
+use std::fs;
+use std::path::Path;
+
+use crossover::output::Line;
+use crossover::profile::Profile;
+use crossover::report::Report;
+use crossover::study::Study;
+use html5ever::ParseOpts;
+use html5ever::tendril::TendrilSink;
+use markup5ever_rcdom::RcDom;
+
+use crate::expected;
+use crate::study::study;
+
+#[test]
+fn the_files_are_well_formed_and_say_what_they_are() {
+    let study = study();
+    let report = Report::new(&study).unwrap();
+    // To be looked at.
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("report");
+    report.write(&folder).unwrap();
+
+    let read = |name: &str| fs::read_to_string(folder.join(name)).unwrap();
+    let svg = read("crossover.svg");
+    let parsed = roxmltree::Document::parse(&svg).unwrap();
+    assert_eq!(parsed.root_element().tag_name().name(), "svg");
+    assert!(svg.contains("EXPECTED from the design"));
+    assert!(svg.contains("prediction by the cost model"));
+
+    let html = read("crossover.html");
+    let errors = html_errors(&html);
+    assert!(errors.is_empty(), "{errors:?}");
+    assert!(html.contains("Not a measurement"));
+    for profile in study.profiles() {
+        assert!(html.contains(&profile.name), "{}", profile.name);
+    }
+    for outside in ["http://", "https://", "src=", "<link", "@import", "url("] {
+        // The name of SVG's namespace is no address that anything is fetched from.
+        let html = html.replace("http://www.w3.org/2000/svg", "");
+        assert!(!html.contains(outside), "the page asks for {outside}");
+    }
+}
+
+#[test]
+fn answers_survive_a_round_trip() {
+    let study = study();
+    let csv = Report::new(&study).unwrap().csv;
+    let lines: Vec<Line> = csv::Reader::from_reader(csv.as_bytes())
+        .deserialize()
+        .collect::<Result<_, _>>()
+        .unwrap();
+    assert_eq!(lines, crossover::output::lines(&study));
+    assert_eq!(lines.len(), study.answers().len());
+    assert!(lines.iter().any(|line| line.likely.0.is_none()));
+}
+
+#[test]
+fn names_with_markup_stay_names() {
+    let mut profile = Profile::named("skylake-sp").unwrap();
+    profile.name = "<script>alert(\"&\")</script>".into();
+    let study = Study::new(expected::vectors(), vec![profile]).unwrap();
+    let report = Report::new(&study).unwrap();
+    assert!(!report.html.contains("<script>"));
+    assert!(html_errors(&report.html).is_empty());
+    roxmltree::Document::parse(&report.svg).unwrap();
+}
+
+#[test]
+fn a_folder_that_cannot_be_made_is_named() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let report = Report {
+        csv: String::new(),
+        svg: String::new(),
+        html: String::new(),
+    };
+    let error = report.write(&file.path().join("below")).unwrap_err();
+    assert!(error.to_string().contains("below"), "{error}");
+}
+
+/// What a browser's parser would have to mend.
+fn html_errors(html: &str) -> Vec<String> {
+    let page = html5ever::parse_document(RcDom::default(), ParseOpts::default()).one(html);
+    let errors = page.errors.borrow();
+    errors.iter().map(ToString::to_string).collect()
+}
