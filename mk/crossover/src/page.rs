@@ -74,7 +74,7 @@ struct EventTable {
     about: String,
     nature: String,
     instructions: String,
-    columns: Vec<&'static str>,
+    columns: Vec<String>,
     rows: Vec<EventRow>,
 }
 
@@ -113,10 +113,10 @@ pub fn html(study: &Study, anchors: &[Outcome]) -> Result<String, Error> {
         cpus.push(cpu(study, number, profile, &cell)?);
     }
     let mut predictions = Vec::new();
-    if let Some(cell) = usual(study, 0) {
+    if let Some((first, cell)) = first(study) {
         for flip in SHOWN {
             let cell = Cell { flip, ..cell };
-            if study.answer(0, &cell).is_some() {
+            if study.answer(first, &cell).is_some() {
                 predictions.push(Prediction {
                     flip: flip.name(),
                     figure: chart::predictions(study, &cell)?,
@@ -156,6 +156,12 @@ pub(crate) fn usual(study: &Study, profile: usize) -> Option<Cell> {
     let answers = study.answers().iter();
     let cells = answers.filter(|answer| answer.profile == profile);
     cells.map(|answer| answer.cell).min_by_key(far)
+}
+
+/// The first CPU that has an answer, and its usual situation.
+pub(crate) fn first(study: &Study) -> Option<(usize, Cell)> {
+    let answered = |profile| usual(study, profile).map(|cell| (profile, cell));
+    (0..study.profiles().len()).find_map(answered)
 }
 
 fn summary(study: &Study) -> Summary {
@@ -261,7 +267,10 @@ fn events(study: &Study) -> EventTable {
             true => crate::nature::Nature::Instructions.to_string(),
             false => "instructions not counted: the profiles' guesses stand for them".into(),
         },
-        columns: events.iter().map(|event| event.name()).collect(),
+        columns: events
+            .iter()
+            .map(|event| event.name().replace('_', " "))
+            .collect(),
         rows: rows
             .iter()
             .map(|row| EventRow {

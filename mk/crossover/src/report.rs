@@ -40,7 +40,7 @@ pub enum Error {
 pub struct Report {
     /// `crossover.csv`: all answers.
     pub csv: String,
-    /// `crossover.svg`: what frames cost on the first CPU.
+    /// `crossover.svg`: what frames cost on the first CPU that has an answer.
     pub svg: String,
     /// `crossover.html`: everything, in one file that needs no other.
     pub html: String,
@@ -53,13 +53,11 @@ impl Report {
     /// See [`Error`].
     pub fn new(study: &Study) -> Result<Report, Error> {
         let csv = output::to_csv(&output::lines(study))?;
-        let cell = page::usual(study, 0).ok_or_else(|| {
-            let cpu = study.profiles().first().map(|cpu| cpu.name.clone());
-            chart::Error::Nothing(cpu.unwrap_or_default())
-        })?;
+        let (first, cell) =
+            page::first(study).ok_or_else(|| chart::Error::Nothing("any CPU".into()))?;
         Ok(Report {
             csv,
-            svg: chart::costs(study, 0, &cell)?,
+            svg: chart::costs(study, first, &cell)?,
             html: page::html(study, &anchors::built_in()?)?,
         })
     }

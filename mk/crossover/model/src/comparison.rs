@@ -150,6 +150,29 @@ impl<'a> Comparison<'a> {
 
 /// The length in bytes from which on `hybrid` should flip, with prices that are known. `None`: it
 /// should always copy.
+///
+/// ```
+/// use costmodel::*;
+///
+/// // What a benchmark counted for the two ways, at two sizes.
+/// let point = |bytes, events| Point { bytes, events };
+/// let copied = |bytes| Events::NONE.with(Event::Copies, 1).with(Event::BytesCopied, bytes);
+/// let flipped = Events::NONE.with(Event::Exchanges, 1).with(Event::Entries, 2);
+/// let copy = [64, 4096].map(|bytes| point(bytes, copied(bytes)));
+/// let flip = [64, 4096].map(|bytes| point(bytes, flipped));
+/// let comparison = Comparison::new(Path::new(&copy)?, Path::new(&flip)?).unwrap();
+///
+/// // What was timed at boot: bytes and ticks. Everything else is taken to be as usual.
+/// let line = fit(&[(256, 300), (1514, 550), (4096, 1050)]).unwrap();
+/// let prices = MODERN
+///     .with(Price::DramCopy, line.base)
+///     .with(Price::DramByte, line.per_byte);
+///
+/// let situation = Situation { touched: Touched::None, source: Source::Dram, cpus: 1 };
+/// let threshold = default_threshold(&comparison, &situation, &prices);
+/// assert!(threshold.is_some_and(|bytes| (300..900).contains(&bytes)));
+/// # Ok::<(), PathError>(())
+/// ```
 pub fn default_threshold(
     comparison: &Comparison,
     situation: &Situation,

@@ -31,7 +31,10 @@ pub fn predictions(study: &Study, cell: &Cell) -> Result<String, Error> {
     };
     let columns: Vec<Touched> = Touched::ALL
         .into_iter()
-        .filter(|&touched| band(0, touched, Source::Dram).is_some())
+        .filter(|&touched| {
+            let mut profiles = 0..study.profiles().len();
+            profiles.any(|profile| band(profile, touched, Source::Dram).is_some())
+        })
         .collect();
     let mut rows = Vec::new();
     for profile in 0..study.profiles().len() {

@@ -37,6 +37,9 @@ pub fn decisive(study: &Study, profile: usize, cell: &Cell, bytes: u32) -> Resul
     if data.swings.is_empty() {
         return Err(nothing());
     }
+    // Some room at both ends.
+    let room = (most - least) * 0.05;
+    let (least, most) = (least - room, most + room);
     let (left, right) = (px(LEFT), px(WIDTH - RIGHT));
     let x = |ticks: f64| {
         let share = (ticks - least) / (most - least).max(f64::MIN_POSITIVE);
@@ -77,11 +80,8 @@ pub fn decisive(study: &Study, profile: usize, cell: &Cell, bytes: u32) -> Resul
             root.draw(&Text::new(word, (place, top - px(12)), centred(11, PALE)))?;
             let number = format!("{value:+.0}");
             let number = if value == 0.0 { "0".into() } else { number };
-            root.draw(&Text::new(
-                number,
-                (place, bottom + px(12)),
-                centred(11, PALE),
-            ))?;
+            let below = (x(value), bottom + px(12));
+            root.draw(&Text::new(number, below, centred(11, PALE)))?;
         }
         for (index, swing) in data.swings.iter().enumerate() {
             let y = px(TOP + index as i32 * ROW + ROW / 2);

@@ -63,3 +63,23 @@ fn wrong_anchors_are_named() {
         assert!(error.to_string().contains(word), "{error}");
     }
 }
+
+#[test]
+fn the_documentation_shows_what_the_model_says() {
+    let page = include_str!("../../../../docs/crossover.md");
+    for anchor in anchors::built_in().unwrap() {
+        let likely = anchor.model.likely;
+        let shown = match anchor.unit {
+            "cycles" if likely >= 1000.0 => {
+                format!("{},{:03}", likely as u32 / 1000, likely as u32 % 1000)
+            }
+            _ if anchor.name.contains("share of a strict") => format!("{:.0} %", likely * 100.0),
+            _ => format!("{likely:.2} "),
+        };
+        assert!(
+            page.contains(&format!("| {shown}")),
+            "{}: {shown}",
+            anchor.name
+        );
+    }
+}

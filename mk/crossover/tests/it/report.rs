@@ -7,6 +7,7 @@ use crossover::output::Line;
 use crossover::profile::Profile;
 use crossover::report::Report;
 use crossover::study::Study;
+use crossover::vectors::{Iommu, Kind, ReadBy, Row, Strategy, Vectors};
 use html5ever::ParseOpts;
 use html5ever::tendril::TendrilSink;
 use markup5ever_rcdom::RcDom;
@@ -84,4 +85,57 @@ fn html_errors(html: &str) -> Vec<String> {
     let page = html5ever::parse_document(RcDom::default(), ParseOpts::default()).one(html);
     let errors = page.errors.borrow();
     errors.iter().map(ToString::to_string).collect()
+}
+
+/// Rows as if they had been counted: only to see what a report over counted ones says.
+fn as_if_counted(rows: impl Iterator<Item = Row>) -> Vectors {
+    let rows = rows.map(|row| Row {
+        kind: Kind::Counted,
+        instructions: Some(300 * row.frames),
+        ..row
+    });
+    Vectors::new("as if counted", rows.collect()).unwrap()
+}
+
+#[test]
+fn counted_vectors_carry_no_warning() {
+    let rows = expected::vectors().rows().to_vec().into_iter();
+    let study = Study::new(as_if_counted(rows), Profile::built_in().unwrap()).unwrap();
+    let report = Report::new(&study).unwrap();
+    assert!(!report.html.contains("Not a measurement"));
+    assert!(!report.html.contains("EXPECTED"));
+    assert!(report.html.contains("events counted (exact)"));
+    assert!(report.html.contains("instructions counted (exact)"));
+    assert!(report.svg.contains("events counted (exact)"));
+}
+
+#[test]
+fn one_size_of_two_strategies_is_enough_for_a_report() {
+    let rows = expected::vectors().rows().to_vec().into_iter();
+    let few = rows.filter(|row| {
+        matches!(row.strategy, Strategy::Copy | Strategy::Exchange)
+            && (row.bytes, row.batch, row.cpus, row.iommu) == (4096, 32, 1, Iommu::Static)
+    });
+    let few = few.map(|row| Row {
+        touched: ReadBy::All,
+        ..row
+    });
+    // The Pentium III has no IOMMU, so there is no answer for it.
+    let profiles = ["skylake-sp", "pentium-3"].map(|name| Profile::named(name).unwrap());
+    let study = Study::new(as_if_counted(few), profiles.into()).unwrap();
+    assert_eq!(study.answers().len(), 2);
+    let report = Report::new(&study).unwrap();
+    roxmltree::Document::parse(&report.svg).unwrap();
+    assert!(html_errors(&report.html).is_empty());
+}
+
+#[test]
+fn a_first_cpu_without_an_answer_is_passed_over() {
+    let rows = expected::vectors().rows().to_vec().into_iter();
+    let mapped = rows.filter(|row| row.iommu == Iommu::Static);
+    let profiles = ["pentium-3", "skylake-sp"].map(|name| Profile::named(name).unwrap());
+    let study = Study::new(as_if_counted(mapped), profiles.into()).unwrap();
+    let report = Report::new(&study).unwrap();
+    assert!(report.svg.contains("Skylake-SP"));
+    assert!(html_errors(&report.html).is_empty());
 }
