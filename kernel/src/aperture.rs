@@ -8,19 +8,17 @@
 use core::cell::Cell;
 
 use abi::APERTURE_SLOTS;
-use abi::batch::{self, direction};
 use abi::cap::{Kind, Rights};
 use abi::method::aperture as method;
 
 use crate::Kernel;
 use crate::cap::Capability;
-use crate::error::{ACCESS, BUSY, DEVICE, EMPTY, EXISTS, INVALID, KIND, METHOD, OK, Result};
-use crate::frame::{Frame, Pin, View, Words};
+use crate::error::{BUSY, EXISTS, INVALID, METHOD, Result};
+use crate::frame::{Frame, View, Words};
 use crate::invoke::{Answer, Invocation};
 use crate::machine::{Machine, Width};
 use crate::object::{Binding, ObjectRow, Oid, Parent, State};
 use crate::planted::Fault;
-use crate::table::Entry;
 
 /// Slots told by one `LIMBO`.
 const TOLD: usize = 20;
@@ -36,7 +34,7 @@ impl Slot {
     const USED: u64 = 1 << 56;
     const ORPHAN: u64 = 1 << 57;
 
-    fn new(frame: Frame) -> Slot {
+    pub fn new(frame: Frame) -> Slot {
         Slot(u64::from(frame.0) | Slot::USED)
     }
 
@@ -99,7 +97,7 @@ impl Aperture {
     }
 
     /// Takes a slot out of the list of orphans. Answers the new head.
-    fn unlink(&self, slot: u16, head: u16) -> u16 {
+    pub fn unlink(&self, slot: u16, head: u16) -> u16 {
         let cell = self.slot(slot);
         let (previous, next) = (cell.get().previous(), cell.get().next());
         cell.set(cell.get().linked(0, 0).orphaned(false));
@@ -124,13 +122,19 @@ impl ObjectRow {
         self.slots.get() as u16
     }
 
-    fn set_first_orphan(&self, slot: u16) {
+    pub(crate) fn set_first_orphan(&self, slot: u16) {
         self.slots
             .set(self.slots.get() & 0xffff_0000 | u32::from(slot));
     }
 
     pub(crate) fn pinned_slots(&self) -> u32 {
         self.slots.get() >> 16
+    }
+
+    /// So many slots more pin a frame, or less.
+    pub(crate) fn count_slots(&self, more: i32) {
+        self.slots
+            .set(self.slots.get().wrapping_add_signed(more << 16));
     }
 
     fn limbo_binding(&self) -> Binding {
@@ -157,6 +161,7 @@ impl ObjectRow {
 
 impl<M: Machine> Kernel<'_, M> {
     /// Methods of an `Aperture`.
+    #[inline(never)]
     pub(crate) fn invoke_aperture(&self, call: &Invocation) -> Result<Answer> {
         let oid = call.capability.oid();
         let row = self.object_of(&call.capability, Kind::Aperture)?;
@@ -168,18 +173,12 @@ impl<M: Machine> Kernel<'_, M> {
         call.capability.needs(Rights::MANAGE)?;
         match method {
             method::SET_WINDOW => self.set_window(oid, row, &call.argument(self, 0)?)?,
-            method::PIN => {
-                let segment = call.argument(self, 0)?;
-                let orders = [w1, w2, w3].map(|word| u16::try_from(word).unwrap_or(u16::MAX));
-                let address = self.pin(oid, row, self.segment(row, &segment)?, orders)?;
-                call.invoker.drives.set(row.function.get());
-                return Ok(Answer::word(address));
-            }
+            method::PIN => return self.pin(call, row, [w1, w2, w3]),
             method::UNPIN => {
                 self.unpin(oid, row, u16::try_from(w1).map_err(|_| INVALID)?)?;
             }
-            method::PIN_BATCH => return self.pin_batch(call, oid, row, w1, w2),
-            method::UNPIN_BATCH => return self.unpin_batch(call, oid, row, w1, w2),
+            method::PIN_BATCH => return self.pin_batch(call, row, w1, w2),
+            method::UNPIN_BATCH => return self.unpin_batch(call, row, w1, w2),
             method::EXCHANGE => return self.exchange(call, row, [w1, w2]),
             method::EXCHANGE_BATCH => return self.exchange_batch(call, row, w1, w2),
             method::LIMBO => return Ok(Answer::words(self.tell_orphans(row))),
@@ -213,167 +212,6 @@ impl<M: Machine> Kernel<'_, M> {
         {
             aperture.partner.set(Oid::NONE);
         }
-    }
-
-    /// A segment whose frames may be pinned through this aperture: its entries, and the rights of
-    /// the capability.
-    fn segment(
-        &self,
-        aperture: &ObjectRow,
-        segment: &Capability,
-    ) -> Result<(&Words, &Words, Rights)> {
-        let table = self.object_of(segment, Kind::Table1)?;
-        segment.needs(Rights::PIN)?;
-        let window = match self.live(aperture.partner.get(), Kind::Table1) {
-            Some(window) if aperture.function.get() != 0 => window,
-            _ => return Err(DEVICE),
-        };
-        if table.partner.get() != Oid::NONE {
-            // Frames seen through a window aren't at home there.
-            return Err(KIND);
-        }
-        Ok((
-            self.view(table.frame.get()),
-            self.view(window.frame.get()),
-            segment.rights(),
-        ))
-    }
-
-    /// Pins the frame at a place into a slot: `[slot, place, direction]`. Answers the DMA address.
-    fn pin(
-        &self,
-        oid: Oid,
-        row: &ObjectRow,
-        (entries, window, rights): (&Words, &Words, Rights),
-        order: [u16; 3],
-    ) -> Result<u64> {
-        let [slot, place, way] = order;
-        let in_range = usize::from(slot) < APERTURE_SLOTS && usize::from(place) < APERTURE_SLOTS;
-        if !in_range || way > u16::from(direction::BOTH) {
-            return Err(INVALID);
-        }
-        let entry = Entry(entries.get(place.into()));
-        let frame = entry.frame().ok_or(EMPTY)?;
-        let rights = rights & entry.rights();
-        let writes = way & u16::from(direction::FROM_DEVICE) != 0;
-        if !rights.contains(if writes { Rights::WRITE } else { Rights::READ }) {
-            return Err(ACCESS);
-        }
-        let aperture: &Aperture = self.view(row.frame.get());
-        let cell = aperture.slot(slot);
-        if cell.get().is_used() {
-            return Err(EXISTS);
-        }
-        let pins = &self.frame_row(frame).pins;
-        let free = pins.iter().find(|pin| pin.get().used == 0).ok_or(BUSY)?;
-        free.set(Pin {
-            aperture: oid,
-            slot,
-            used: 1,
-        });
-        cell.set(Slot::new(frame));
-        row.slots.set(row.slots.get() + 0x1_0000);
-        window.set(
-            slot.into(),
-            Entry::new(frame, rights & (Rights::READ | Rights::WRITE)).0,
-        );
-        Ok(if way == u16::from(direction::NONE) {
-            0
-        } else {
-            frame.physical()
-        })
-    }
-
-    /// Ends a slot's pin.
-    fn unpin(&self, oid: Oid, row: &ObjectRow, slot: u16) -> Result<()> {
-        if usize::from(slot) >= APERTURE_SLOTS {
-            return Err(INVALID);
-        }
-        let aperture: &Aperture = self.view(row.frame.get());
-        let cell = aperture.slot(slot);
-        let held = cell.get();
-        if !held.is_used() {
-            return Err(EMPTY);
-        }
-        if held.is_orphan() {
-            row.set_first_orphan(aperture.unlink(slot, row.first_orphan()));
-        }
-        cell.set(Slot::EMPTY);
-        row.slots.set(row.slots.get() - 0x1_0000);
-        if let Some(window) = self.row(row.partner.get())
-            && !self.has(Fault::KeepWindow)
-        {
-            self.invalidate(row.partner.get(), window, 1, slot.into());
-            self.view::<Words>(window.frame.get())
-                .set(slot.into(), Entry::EMPTY.0);
-        }
-        let frame = self.frame_row(held.frame());
-        let own = Pin {
-            aperture: oid,
-            slot,
-            used: 1,
-        };
-        if let Some(pin) = frame.pins.iter().find(|pin| pin.get() == own) {
-            pin.set(Pin::NONE);
-        }
-        if frame.pinned() == 0 {
-            let owner = frame.owner.get();
-            if self
-                .row(owner)
-                .is_some_and(|row| row.state.get() == State::Limbo)
-            {
-                self.flush_pending();
-                self.end_limbo(owner);
-            }
-        }
-        Ok(())
-    }
-
-    fn pin_batch(
-        &self,
-        call: &Invocation,
-        oid: Oid,
-        row: &ObjectRow,
-        offset: u64,
-        count: u64,
-    ) -> Result<Answer> {
-        let (page, segment) = (call.argument(self, 0)?, call.argument(self, 1)?);
-        let batch = self.batch(&page, offset, count, size_of::<batch::Pin>() / 8)?;
-        let segment = self.segment(row, &segment)?;
-        call.invoker.drives.set(row.function.get());
-        let mut done = 0;
-        for n in 0..batch.count {
-            let word = batch.get(n, 0);
-            let order = [word as u16, (word >> 16) as u16, (word >> 32) as u16 & 0xff];
-            let (status, address) = match self.pin(oid, row, segment, order) {
-                Ok(address) => (OK, address),
-                Err(status) => (status, 0),
-            };
-            batch.set(n, 0, word & 0xffff_ffff_ffff | u64::from(status) << 48);
-            batch.set(n, 1, address);
-            done += u64::from(status == OK);
-        }
-        Ok(Answer::word(done))
-    }
-
-    fn unpin_batch(
-        &self,
-        call: &Invocation,
-        oid: Oid,
-        row: &ObjectRow,
-        offset: u64,
-        count: u64,
-    ) -> Result<Answer> {
-        let page = call.argument(self, 0)?;
-        let batch = self.batch(&page, offset, count, size_of::<batch::Unpin>() / 8)?;
-        let mut done = 0;
-        for n in 0..batch.count {
-            let word = batch.get(n, 0);
-            let status = self.unpin(oid, row, word as u16).err().unwrap_or(OK);
-            batch.set(n, 0, word & !0xffff_0000 | u64::from(status & 0xffff) << 16);
-            done += u64::from(status == OK);
-        }
-        Ok(Answer::word(done))
     }
 
     /// A pinned frame's owner is gone: the slot is listed, and the driver told.

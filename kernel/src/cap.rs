@@ -104,12 +104,20 @@ impl Capability {
         self
     }
 
+    /// Whether it is a capability of this kind with all these rights.
+    #[inline(always)]
+    pub const fn allows(&self, kind: Kind, rights: Rights) -> bool {
+        let rights = (rights.bits() as u64) << 8;
+        self.head & (0xff | rights) == kind as u64 | rights
+    }
+
     /// Demands rights, or answers this status.
     pub fn needs(&self, rights: Rights) -> Result<()> {
-        if self.rights().contains(rights) {
+        let missing = rights - self.rights();
+        if missing.is_empty() {
             return Ok(());
         }
-        let weak = rights.intersects(Rights::READ | Rights::WRITE | Rights::EXEC | Rights::PIN);
+        let weak = missing.intersects(Rights::READ | Rights::WRITE | Rights::EXEC | Rights::PIN);
         Err(if weak {
             crate::error::ACCESS
         } else {

@@ -11,6 +11,7 @@ use crate::invoke::{Answer, Invocation};
 use crate::machine::Machine;
 
 impl<M: Machine> Kernel<'_, M> {
+    #[inline(never)]
     pub(crate) fn invoke_cap_table(&self, call: &Invocation) -> Result<Answer> {
         let row = self.object(&call.capability)?;
         let table: &CapTable = self.view(row.frame.get());

@@ -12,21 +12,28 @@ use abi::cap::{Kind, Rights};
 use abi::{CAP_TABLE_SLOTS, TABLE_ENTRIES, batch};
 
 use crate::Kernel;
-use crate::cap::{CapTable, Capability};
+use crate::cap::CapTable;
 use crate::error::{ACCESS, BUSY, DEVICE, EMPTY, INVALID, KIND, OK, Result, Status};
 use crate::flush::Seen;
-use crate::frame::{FrameRow, Words};
+use crate::frame::{FrameRow, Word, Words};
 use crate::invoke::{Answer, Invocation};
 use crate::machine::Machine;
-use crate::object::{ObjectRow, Oid, State};
+use crate::object::{Named, ObjectRow, Oid};
 use crate::planted::Fault;
 use crate::table::Entry;
 
 /// `CapTable`s that a batch may take segments from.
 const TABLES: usize = 3;
 
+/// Words of a batch's entry.
+const ORDER: usize = size_of::<batch::Exchange>() / 8;
+
 /// An aperture that is bound, and its function.
-type Bound = (Oid, u32);
+#[derive(Clone, Copy)]
+struct Bound {
+    aperture: Oid,
+    function: u32,
+}
 
 /// A segment in which frames may be exchanged.
 #[derive(Clone, Copy)]
@@ -40,7 +47,7 @@ struct Segment<'k> {
 struct Segments<'k> {
     /// The names of the last two, as an entry has them; more than 32 bits as long as there are none.
     names: u64,
-    entries: [&'k Words; 2],
+    entries: Option<[&'k Words; 2]>,
     /// The first of the tables that go with the call.
     table: &'k CapTable,
 }
@@ -51,27 +58,31 @@ impl Segments<'_> {
 
 impl<M: Machine> Kernel<'_, M> {
     /// `EXCHANGE`: two places.
+    #[inline(never)]
     pub(crate) fn exchange(
         &self,
         call: &Invocation,
         aperture: &ObjectRow,
         places: [u64; 2],
     ) -> Result<Answer> {
-        let aperture = bound(call, aperture)?;
-        let one = self.exchangeable(&call.argument(self, 0)?)?;
-        let other = self.exchangeable(&call.argument(self, 1)?)?;
+        let bound = bound(call, aperture)?;
+        let one = self.exchangeable(call.object(self, 0, Kind::Table1, self.needed())?)?;
+        let other = self.exchangeable(call.object(self, 1, Kind::Table1, self.needed())?)?;
         if (places[0] | places[1]) >= TABLE_ENTRIES as u64 {
             return Err(INVALID);
         }
         let [first, second] = places.map(|place| place as usize);
-        let places = [(one.entries, first), (other.entries, second)];
-        self.swap_frames(places, |frames| self.pinned_only_for(aperture, frames))?;
+        let (here, there) = (one.entries.word(first), other.entries.word(second));
+        if !self.swap_usual(bound, here, there) {
+            self.swap_unusual(bound, here, there)?;
+        }
         one.seen.note(&self.flush, first);
         other.seen.note(&self.flush, second);
         Ok(Answer::NOTHING)
     }
 
     /// `EXCHANGE_BATCH`: each entry for itself.
+    #[inline(never)]
     pub(crate) fn exchange_batch(
         &self,
         call: &Invocation,
@@ -79,98 +90,86 @@ impl<M: Machine> Kernel<'_, M> {
         offset: u64,
         count: u64,
     ) -> Result<Answer> {
-        let page = call.argument(self, 0)?;
-        let orders = self.batch(&page, offset, count, size_of::<batch::Exchange>() / 8)?;
-        let aperture = bound(call, aperture)?;
+        let orders = self.batch::<ORDER>(call, offset, count)?;
+        let bound = bound(call, aperture)?;
         let mut segments = Segments {
             // The first must be there; the others only when they are used.
             table: self.segment_table(call, 0)?,
             names: Segments::UNNAMED,
-            entries: [orders.words(); 2],
+            entries: None,
         };
         let mut refused = 0;
-        for n in 0..orders.count {
-            let order = orders.get(n, 0);
-            orders.set(n, 1, u64::from(OK));
-            if let Err(status) = self.exchange_order(call, aperture, &mut segments, order) {
-                orders.set(n, 1, u64::from(status));
-                refused += 1;
+        for [order, result] in orders {
+            let order = order.get();
+            let done = order & 0xffff_ffff == segments.names
+                && match places(&segments, order) {
+                    Some((here, there)) => self.swap_usual(bound, here, there),
+                    None => false,
+                };
+            let mut status = OK;
+            if !done {
+                status = self.exchange_order(call, bound, &mut segments, order);
+                refused += u64::from(status != OK);
             }
+            result.set(u64::from(status));
         }
-        Ok(Answer::word(orders.count as u64 - refused))
+        Ok(Answer::word(orders.len() as u64 - refused))
     }
 
-    /// An entry of a batch: segments in the low half, places in the high one.
-    #[inline(always)]
+    /// An entry of a batch that names other segments than the one before, or is unusual.
+    #[inline(never)]
     fn exchange_order<'k>(
         &'k self,
         call: &Invocation,
-        aperture: Bound,
+        bound: Bound,
         segments: &mut Segments<'k>,
         order: u64,
-    ) -> Result<()> {
-        let names = order & 0xffff_ffff;
-        if names != segments.names {
-            self.find_segments(call, segments, names)?;
-        }
-        let [one, other] = segments.entries;
-        let (first, second) = ((order >> 32) as usize, (order >> 48) as usize);
-        let beyond = 0xffff & !(TABLE_ENTRIES as u64 - 1);
-        if order & (beyond << 32 | beyond << 48) != 0 {
-            return Err(INVALID);
-        }
-        let places = [
-            (one, first % TABLE_ENTRIES),
-            (other, second % TABLE_ENTRIES),
-        ];
-        // Mostly this very aperture has the frames pinned, and nobody else.
-        self.swap_frames(places, |[a, b]| {
-            pinned_only_by(aperture.0, a) && pinned_only_by(aperture.0, b)
-        })
-        .or_else(|status| match status {
-            BUSY => self.swap_with_other_apertures(aperture, places),
-            status => Err(status),
-        })
-    }
-
-    /// Swaps frames of which some are pinned by other apertures, if these are the function's.
-    #[inline(never)]
-    fn swap_with_other_apertures(
-        &self,
-        aperture: Bound,
-        places: [(&Words, usize); 2],
-    ) -> Result<()> {
-        self.swap_frames(places, |frames| self.pinned_only_for(aperture, frames))
+    ) -> Status {
+        let done = self
+            .find_segments(call, segments, order & 0xffff_ffff)
+            .and_then(|()| places(segments, order).ok_or(INVALID))
+            .and_then(|(here, there)| self.swap_unusual(bound, here, there));
+        done.err().unwrap_or(OK)
     }
 
     /// Finds the segments that an entry names. A batch changes more of them than is worth forgetting
     /// page by page.
-    #[inline(never)]
     fn find_segments<'k>(
         &'k self,
         call: &Invocation,
         segments: &mut Segments<'k>,
         names: u64,
     ) -> Result<()> {
-        let last = core::mem::replace(&mut segments.names, Segments::UNNAMED);
-        for (n, entries) in segments.entries.iter_mut().enumerate() {
-            let [last_name, name] = [last, names].map(|names| (names >> (16 * n)) as u16);
-            if last == Segments::UNNAMED || last_name != name {
-                let (table, slot) = (
-                    usize::from(name) / CAP_TABLE_SLOTS,
-                    usize::from(name) % CAP_TABLE_SLOTS,
-                );
-                let table = match table {
-                    0 => segments.table,
-                    _ => self.segment_table(call, table)?,
-                };
-                let segment = self.exchangeable(&table.0[slot].get())?;
-                segment.seen.note_all(&self.flush);
-                *entries = segment.entries;
-            }
+        if names == segments.names {
+            return Ok(());
         }
+        segments.names = Segments::UNNAMED;
+        let one = self.named_segment(call, segments, names as u16)?;
+        let other = self.named_segment(call, segments, (names >> 16) as u16)?;
+        segments.entries = Some([one, other]);
         segments.names = names;
         Ok(())
+    }
+
+    /// A segment that an entry names, by table and slot.
+    fn named_segment<'k>(
+        &'k self,
+        call: &Invocation,
+        segments: &Segments<'k>,
+        name: u16,
+    ) -> Result<&'k Words> {
+        let (table, slot) = (
+            usize::from(name) / CAP_TABLE_SLOTS,
+            usize::from(name) % CAP_TABLE_SLOTS,
+        );
+        let table = match table {
+            0 => segments.table,
+            _ => self.segment_table(call, table)?,
+        };
+        let found = self.object_in(&table.0[slot], Kind::Table1, self.needed())?;
+        let segment = self.exchangeable(found)?;
+        segment.seen.note_all(&self.flush);
+        Ok(segment.entries)
     }
 
     /// One of the tables that go with a batch, behind its page.
@@ -178,26 +177,29 @@ impl<M: Machine> Kernel<'_, M> {
         if number >= TABLES {
             return Err(INVALID);
         }
-        let table = call.argument(self, 1 + number)?;
-        let row = self.object_of(&table, Kind::CapTable)?;
-        table.needs(Rights::MANAGE)?;
-        Ok(self.view(row.frame.get()))
+        let table = call.object(self, 1 + number, Kind::CapTable, Rights::MANAGE)?;
+        Ok(self.view(table.row.frame.get()))
     }
 
-    /// A segment whose frames its holder may exchange.
-    fn exchangeable(&self, segment: &Capability) -> Result<Segment<'_>> {
-        let row = self.object_of(segment, Kind::Table1)?;
-        if !self.has(Fault::ExchangeUnwritable) {
-            segment.needs(Rights::READ | Rights::WRITE)?;
+    /// What a segment's holder must have to exchange its frames.
+    #[inline(always)]
+    fn needed(&self) -> Rights {
+        match self.has(Fault::ExchangeUnwritable) {
+            true => Rights::MANAGE,
+            false => Rights::MANAGE | Rights::READ | Rights::WRITE,
         }
-        segment.needs(Rights::MANAGE)?;
+    }
+
+    /// A segment as one whose frames may be exchanged.
+    #[inline(always)]
+    fn exchangeable(&self, Named { oid, row, .. }: Named) -> Result<Segment<'_>> {
         if row.partner.get() != Oid::NONE {
             // A window: the frames seen through it are at home elsewhere.
             return Err(KIND);
         }
         let seen = match self.has(Fault::ExchangeUnflushed) {
             true => Seen::NOWHERE,
-            false => self.seen(segment.oid(), row),
+            false => self.seen(oid, row),
         };
         Ok(Segment {
             entries: self.view(row.frame.get()),
@@ -205,57 +207,77 @@ impl<M: Machine> Kernel<'_, M> {
         })
     }
 
-    /// Swaps the frames at two places, or nothing, if nobody pins them who mustn't.
+    /// Swaps frames that nobody has pinned but this very aperture: mostly so it is.
+    #[inline(never)]
+    fn swap_usual(&self, bound: Bound, here: &Word, there: &Word) -> bool {
+        self.swap_frames(here, there, |frame| pinned_only_by(bound.aperture, frame))
+    }
+
+    /// Swaps frames that other apertures of the same function may have pinned, or tells why not.
+    #[inline(never)]
+    fn swap_unusual(&self, bound: Bound, here: &Word, there: &Word) -> Result<()> {
+        let may = |frame: &FrameRow| self.pinned_only_for(bound.function, frame);
+        if self.swap_frames(here, there, may) {
+            return Ok(());
+        }
+        let (here, there) = (Entry(here.get()), Entry(there.get()));
+        Err(if here.is_device() || there.is_device() {
+            KIND
+        } else if !here.is_present() || !there.is_present() {
+            EMPTY
+        } else if !Entry::are_writable(here, there) {
+            ACCESS
+        } else if Entry::difference(here, there) == 0 {
+            INVALID
+        } else {
+            BUSY
+        })
+    }
+
+    /// Swaps the frames at two places, or nothing: unless both are pages that may be written, two
+    /// different ones, and may be exchanged for all that pins them.
     #[inline(always)]
-    fn swap_frames(
-        &self,
-        [(one, first), (other, second)]: [(&Words, usize); 2],
-        may: impl Fn([&FrameRow; 2]) -> bool,
-    ) -> Result<()> {
-        let (here, there) = (Entry(one.get(first)), Entry(other.get(second)));
-        if !Entry::are_writable(here, there) {
-            return Err(why_not(here, there));
+    fn swap_frames(&self, one: &Word, other: &Word, may: impl Fn(&FrameRow) -> bool) -> bool {
+        let (here, there) = (Entry(one.get()), Entry(other.get()));
+        let difference = Entry::difference(here, there);
+        if !Entry::are_writable(here, there) || difference == 0 {
+            return false;
         }
         let (a, b) = (here.names(), there.names());
-        if a == b {
-            return Err(INVALID);
-        }
-        let (Some(row_a), Some(row_b)) =
-            (self.frames.get(a.0 as usize), self.frames.get(b.0 as usize))
-        else {
-            return Err(EMPTY);
+        let Some(row_a) = self.frames.get(a.0 as usize).filter(|row| may(row)) else {
+            return false;
         };
-        if !may([row_a, row_b]) && !self.has(Fault::ExchangeForeign) {
-            return Err(BUSY);
-        }
+        let Some(row_b) = self.frames.get(b.0 as usize).filter(|row| may(row)) else {
+            return false;
+        };
         let (owner_a, owner_b) = (row_a.owner.get(), row_b.owner.get());
-        let (Some(page_a), Some(page_b)) = (self.row(owner_a), self.row(owner_b)) else {
-            return Err(EMPTY);
+        let Some(page_a) = self.row(owner_a).filter(|page| page.is_live(Kind::Page)) else {
+            return false;
         };
-        if !is_live_page(page_a) || !is_live_page(page_b) {
-            return Err(EMPTY);
-        }
+        let Some(page_b) = self.row(owner_b).filter(|page| page.is_live(Kind::Page)) else {
+            return false;
+        };
         // Nothing refuses from here on.
         row_a.owner.set(owner_b);
         row_b.owner.set(owner_a);
         page_a.frame.set(b);
         page_b.frame.set(a);
-        let swapped = here.0 ^ there.0;
-        one.set(first, here.with_frame_of(swapped).0);
-        other.set(second, there.with_frame_of(swapped).0);
+        one.set(here.with_frame_at(difference).0);
+        other.set(there.with_frame_at(difference).0);
         if self.has(Fault::ExchangePins) {
             row_a.pins[0].swap(&row_b.pins[0]);
         }
-        Ok(())
+        true
     }
 
-    /// Whether all that pins these frames are apertures of this one's function.
-    fn pinned_only_for(&self, (_, function): Bound, frames: [&FrameRow; 2]) -> bool {
-        let mut pins = frames.iter().flat_map(|frame| &frame.pins);
-        pins.all(|pin| {
+    /// Whether all that pins a frame are apertures of a function.
+    fn pinned_only_for(&self, function: u32, frame: &FrameRow) -> bool {
+        frame.pins.iter().all(|pin| {
             let pin = pin.get();
             let is_for = |row: &ObjectRow| row.function.get() == function;
-            pin.used == 0 || self.row(pin.aperture).is_some_and(is_for)
+            pin.used == 0
+                || self.has(Fault::ExchangeForeign)
+                || self.row(pin.aperture).is_some_and(is_for)
         })
     }
 }
@@ -264,31 +286,30 @@ impl<M: Machine> Kernel<'_, M> {
 fn bound(call: &Invocation, aperture: &ObjectRow) -> Result<Bound> {
     match aperture.function.get() {
         0 => Err(DEVICE),
-        function => Ok((call.capability.oid(), function)),
+        function => Ok(Bound {
+            aperture: call.capability.oid(),
+            function,
+        }),
     }
 }
 
-/// Why two entries are not both pages that may be written.
-#[cold]
-fn why_not(here: Entry, there: Entry) -> Status {
-    if here.is_device() || there.is_device() {
-        KIND
-    } else if here.is_present() && there.is_present() {
-        ACCESS
-    } else {
-        EMPTY
+/// The two entries that an entry of a batch means: segments are in its low half, places in the high
+/// one.
+#[inline(always)]
+fn places<'k>(segments: &Segments<'k>, order: u64) -> Option<(&'k Word, &'k Word)> {
+    const BEYOND: u64 = 0xffff & !(TABLE_ENTRIES as u64 - 1);
+    if order & (BEYOND << 32 | BEYOND << 48) != 0 {
+        return None;
     }
+    let [one, other] = segments.entries?;
+    let (first, second) = ((order >> 32) as usize, (order >> 48) as usize);
+    Some((one.word(first), other.word(second)))
 }
 
-/// Whether nothing pins a frame but this aperture: the usual case.
+/// Whether nothing pins a frame but this aperture.
 #[inline(always)]
 fn pinned_only_by(aperture: Oid, frame: &FrameRow) -> bool {
     let [first, second] = [frame.pins[0].get(), frame.pins[1].get()];
-    (first.used == 0 || first.aperture == aperture)
+    (first.aperture == aperture || first.used == 0)
         && (second.used == 0 || second.aperture == aperture)
-}
-
-#[inline(always)]
-fn is_live_page(row: &ObjectRow) -> bool {
-    (row.kind.get() == Kind::Page) & (row.state.get() == State::Live)
 }

@@ -45,6 +45,12 @@ impl Flush {
         self.count.get() != 0
     }
 
+    /// Whether everything is forgotten anyhow.
+    #[inline(always)]
+    fn is_whole(&self) -> bool {
+        self.count.get() > SINGLE
+    }
+
     pub fn carry_out(&self, machine: &impl Machine) {
         let count = self.count.replace(0);
         if count == 1 {
@@ -140,6 +146,9 @@ impl<M: Machine> Kernel<'_, M> {
     /// Where the loaded address space shows a segment (or once did).
     #[inline(always)]
     pub(crate) fn seen(&self, oid: Oid, segment: &ObjectRow) -> Seen {
+        if self.has(Fault::SkipFlush) {
+            return Seen::NOWHERE;
+        }
         let who = u64::from(oid.0) | u64::from(self.cpu.space.get().0) << 32;
         let place = self.views.place(oid);
         let view = place.get();
@@ -167,11 +176,14 @@ impl<M: Machine> Kernel<'_, M> {
     /// before the kernel lets anyone run.
     #[inline(always)]
     pub(crate) fn invalidate(&self, oid: Oid, table: &ObjectRow, level: u8, index: usize) {
-        if self.has(Fault::SkipFlush) {
+        if self.flush.is_whole() {
             return;
         }
         if level == 1 {
             return self.seen(oid, table).note(&self.flush, index);
+        }
+        if self.has(Fault::SkipFlush) {
+            return;
         }
         let below = (index as u64) << (3 + 9 * u64::from(level));
         self.each_view(table, level, below, &mut |address| {

@@ -54,6 +54,12 @@ impl Pin {
         slot: 0,
         used: 0,
     };
+
+    /// All of it as one word: pins are compared for every page that is unpinned.
+    #[inline(always)]
+    const fn word(self) -> u64 {
+        self.aperture.0 as u64 | (self.slot as u64) << 32 | (self.used as u64) << 48
+    }
 }
 
 /// What the kernel knows of a frame.
@@ -80,6 +86,34 @@ impl FrameRow {
     pub fn pinned(&self) -> u32 {
         self.pins.iter().filter(|pin| pin.get().used != 0).count() as u32
     }
+
+    /// Whether anybody pins it.
+    #[inline(always)]
+    pub(crate) fn is_pinned(&self) -> bool {
+        self.pins[0].get().used | self.pins[1].get().used != 0
+    }
+
+    /// A place for one more pin.
+    #[inline(always)]
+    pub(crate) fn free_pin(&self) -> Option<&Cell<Pin>> {
+        let [first, second] = &self.pins;
+        match (first.get().used, second.get().used) {
+            (0, _) => Some(first),
+            (_, 0) => Some(second),
+            _ => None,
+        }
+    }
+
+    /// Forgets a pin.
+    #[inline(always)]
+    pub(crate) fn forget_pin(&self, pin: Pin) {
+        let [first, second] = &self.pins;
+        if first.get().word() == pin.word() {
+            first.set(Pin::NONE);
+        } else if second.get().word() == pin.word() {
+            second.set(Pin::NONE);
+        }
+    }
 }
 
 /// A layout that a frame can be looked at through.
@@ -90,22 +124,46 @@ impl FrameRow {
 /// looking at the wrong frame through it yields wrong values, never undefined behaviour.
 pub unsafe trait View {}
 
-/// A frame as 512 words that user programs, devices or the page walker may change at any time.
+/// A word that user programs, devices or the page walker may change at any time.
+#[repr(transparent)]
+pub struct Word(AtomicU64);
+
+impl Word {
+    /// Reads it, once.
+    #[inline(always)]
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Writes it.
+    #[inline(always)]
+    pub fn set(&self, value: u64) {
+        self.0.store(value, Ordering::Relaxed);
+    }
+}
+
+/// A frame as 512 of them.
 #[repr(C)]
-pub struct Words(pub [AtomicU64; 512]);
+pub struct Words(pub [Word; 512]);
 
 // SAFETY: 512 atomic words, 4,096 bytes, any pattern valid.
 unsafe impl View for Words {}
 
 impl Words {
+    /// A word.
+    #[inline(always)]
+    pub fn word(&self, index: usize) -> &Word {
+        &self.0[index & 511]
+    }
+
     /// Reads a word, once.
     pub fn get(&self, index: usize) -> u64 {
-        self.0[index & 511].load(Ordering::Relaxed)
+        self.word(index).get()
     }
 
     /// Writes a word.
     pub fn set(&self, index: usize, value: u64) {
-        self.0[index & 511].store(value, Ordering::Relaxed);
+        self.word(index).set(value);
     }
 }
 

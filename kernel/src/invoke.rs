@@ -2,15 +2,16 @@
 
 use core::cell::Cell;
 
-use abi::cap::Kind;
+use abi::cap::{Kind, Rights};
 use abi::fault::Cause;
 use abi::invoke::Op;
 use abi::method::process::state;
 
 use crate::Kernel;
 use crate::cap::Capability;
-use crate::error::{INVALID, METHOD, MORE, OK, Result, Status, VOID};
+use crate::error::{INVALID, METHOD, MORE, OK, Result, VOID};
 use crate::machine::Machine;
+use crate::object::Named;
 use crate::process::{Process, Registers};
 
 /// An invocation of one of the kernel's own objects, read out of the registers once.
@@ -47,57 +48,58 @@ impl Invocation<'_> {
             Ok(capability)
         }
     }
+
+    /// The object that the *n*-th capability sent names, which must be of this kind, with all these
+    /// rights.
+    #[inline(always)]
+    pub fn object<'k, M: Machine>(
+        &self,
+        kernel: &'k Kernel<'_, M>,
+        n: usize,
+        kind: Kind,
+        rights: Rights,
+    ) -> Result<Named<'k>> {
+        match kernel.near_slot(self.invoker, self.sent(n).into()) {
+            Some(slot) => kernel.object_in(slot, kind, rights),
+            None => kernel.object_with(&self.argument(kernel, n)?, kind, rights),
+        }
+    }
 }
 
-/// What a kernel object answers.
-#[derive(Clone, Copy)]
-pub(crate) struct Answer {
-    /// `OK` or `MORE`.
-    pub status: Status,
-    /// Words.
-    pub words: [u64; 6],
-    /// A capability, or void.
-    pub capability: Capability,
+/// What a kernel object answers. Most answer a word or nothing, and carry no more than that about.
+pub(crate) enum Answer {
+    /// Success.
+    Word(u64),
+    /// A bounded piece was done; the word tells how much.
+    More(u64),
+    /// Success, at length.
+    Words([u64; 6]),
+    /// Success, and a capability.
+    Capability(Capability),
 }
 
 impl Answer {
     /// Success, and nothing else to tell.
-    pub const NOTHING: Answer = Answer {
-        status: OK,
-        words: [0; 6],
-        capability: Capability::VOID,
-    };
+    pub const NOTHING: Answer = Answer::Word(0);
 
     /// One word.
     pub const fn word(word: u64) -> Answer {
-        Answer::words([word, 0, 0, 0, 0, 0])
+        Answer::Word(word)
     }
 
     /// Six words.
     pub const fn words(words: [u64; 6]) -> Answer {
-        Answer {
-            status: OK,
-            words,
-            capability: Capability::VOID,
-        }
+        Answer::Words(words)
     }
 
     /// A capability.
     pub const fn capability(capability: Capability) -> Answer {
-        Answer {
-            status: OK,
-            words: [0; 6],
-            capability,
-        }
+        Answer::Capability(capability)
     }
 
     /// A bounded piece was done; `word` tells how much.
     pub const fn more(word: u64) -> Answer {
-        Answer {
-            status: MORE,
-            words: [word, 0, 0, 0, 0, 0],
-            capability: Capability::VOID,
-        }
+        Answer::More(word)
     }
 }
 
@@ -131,7 +133,7 @@ impl<M: Machine> Kernel<'_, M> {
         self.slow_call(current, registers)
     }
 
-    /// A call of an object of storage whose capability lies in the root table.
+    /// A call of an object of storage, or of the authority over all of it, whose capability lies in the root table.
     #[inline(never)]
     fn call_storage<'s>(
         &'s self,
@@ -140,7 +142,13 @@ impl<M: Machine> Kernel<'_, M> {
         registers: &mut Registers,
     ) -> Option<&'s Process> {
         current.full.set(0);
-        self.invoke_object(current, slot.get(), registers);
+        let call = Invocation {
+            invoker: current,
+            capability: slot.get(),
+            registers,
+        };
+        let answer = self.dispatch_storage(&call);
+        self.finish(current, &answer, registers);
         self.flush_pending();
         if current.state.get() == state::READY
             && self.is_current(current)
@@ -161,6 +169,12 @@ impl<M: Machine> Kernel<'_, M> {
             && let Some(next) = self.fast_signal(current, registers)
         {
             return Some(next);
+        }
+        if registers.rax as u8 == Op::Call as u8
+            && let Some(slot) = self.near_slot(current, registers.rdi)
+            && slot.get().is(Kind::Range)
+        {
+            return self.call_storage(current, slot, registers);
         }
         current.full.set(0);
         let Some(op) = Op::from_u8(registers.rax as u8) else {
@@ -231,19 +245,21 @@ impl<M: Machine> Kernel<'_, M> {
         let receive = registers.r14 as u16;
         registers.r13 = 0;
         registers.r14 = 0;
-        match answer {
-            Ok(answer) => {
-                registers.rax = u64::from(answer.status);
-                registers.set_words(answer.words);
-                if !answer.capability.is_void() {
-                    registers.r13 = self.hand_out(current, receive, answer.capability);
-                }
+        let (status, word) = match answer {
+            Ok(Answer::Word(word)) => (OK, *word),
+            Ok(Answer::More(word)) => (MORE, *word),
+            Err(status) => (*status, 0),
+            Ok(Answer::Words(words)) => {
+                registers.rax = u64::from(OK);
+                return registers.set_words(*words);
             }
-            Err(status) => {
-                registers.rax = u64::from(*status);
-                registers.set_words([0; 6]);
+            Ok(Answer::Capability(capability)) => {
+                registers.r13 = self.hand_out(current, receive, *capability);
+                (OK, 0)
             }
-        }
+        };
+        registers.rax = u64::from(status);
+        registers.set_words([word, 0, 0, 0, 0, 0]);
     }
 
     /// Puts an answer's capability where it is received. Answers the mask of what arrived.
@@ -263,20 +279,29 @@ impl<M: Machine> Kernel<'_, M> {
         }
     }
 
+    /// Has an object of storage, or the authority over all of it, answer: what is invoked for every page is kept apart from the rest.
+    #[inline(always)]
+    fn dispatch_storage(&self, call: &Invocation) -> Result<Answer> {
+        match call.capability.kind() {
+            Some(Kind::Page) => self.invoke_page(call),
+            Some(Kind::CapTable) => self.invoke_cap_table(call),
+            Some(Kind::Process) => self.invoke_process(call),
+            Some(Kind::Aperture) => self.invoke_aperture(call),
+            Some(Kind::Range) => self.invoke_range(call),
+            _ => self.invoke_table(call),
+        }
+    }
+
+    #[inline(never)]
     fn dispatch(&self, call: &Invocation) -> Result<Answer> {
         match call.capability.kind().unwrap_or(Kind::Void) {
-            Kind::Table1 | Kind::Table2 | Kind::Table3 | Kind::Table4 => self.invoke_table(call),
-            Kind::Page => self.invoke_page(call),
-            Kind::CapTable => self.invoke_cap_table(call),
-            Kind::Process => self.invoke_process(call),
-            Kind::Aperture => self.invoke_aperture(call),
+            kind if kind.is_storage() || kind == Kind::Range => self.dispatch_storage(call),
             Kind::Notify => {
                 if let Some(process) = self.live_process(call.capability.oid()) {
                     self.signal(process, call.capability.badge);
                 }
                 Ok(Answer::NOTHING)
             }
-            Kind::Range => self.invoke_range(call),
             Kind::Irq => self.invoke_irq(call),
             Kind::IoPort => self.invoke_io_port(call),
             Kind::DeviceMemory => self.invoke_device_memory(call),
@@ -285,7 +310,7 @@ impl<M: Machine> Kernel<'_, M> {
             Kind::Random => Ok(Answer::words([(); 6].map(|()| self.machine.random()))),
             Kind::Log => self.invoke_log(call),
             Kind::Reset => self.invoke_reset(call),
-            Kind::Void | Kind::Start | Kind::Resume => Err(METHOD),
+            _ => Err(METHOD),
         }
     }
 

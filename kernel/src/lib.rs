@@ -41,6 +41,7 @@ mod invoke;
 mod ipc;
 mod notify;
 mod page;
+mod pin;
 #[cfg(not(feature = "planted-faults"))]
 mod planted;
 mod range;

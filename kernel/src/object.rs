@@ -6,9 +6,10 @@
 
 use core::cell::Cell;
 
-use abi::cap::Kind;
+use abi::cap::{Kind, Rights};
 
 use crate::Kernel;
+use crate::cap::Capability;
 use crate::error::{KIND, Result, VOID};
 use crate::frame::Frame;
 use crate::machine::Machine;
@@ -134,6 +135,26 @@ impl ObjectRow {
         self.slots.set(0);
     }
 
+    /// Whether it is live and of this kind: one comparison, because the two lie side by side.
+    #[inline(always)]
+    pub(crate) fn is_live(&self, kind: Kind) -> bool {
+        let both = |kind: Kind, state: State| u16::from_le_bytes([kind as u8, state as u8]);
+        both(self.kind.get(), self.state.get()) == both(kind, State::Live)
+    }
+
+    /// Whether it remembers nothing of a former life.
+    pub(crate) fn is_clear(&self) -> bool {
+        self.progress.get() == 0
+            && self.next.get() == Oid::NONE
+            && self.partner.get() == Oid::NONE
+            && self
+                .parents
+                .iter()
+                .all(|parent| parent.get() == Parent::NONE)
+            && self.function.get() == 0
+            && self.slots.get() == 0
+    }
+
     /// Records a parent; false when all four are taken, or would leave fewer than `spare` free.
     pub(crate) fn add_parent(&self, new: Parent, spare: usize) -> bool {
         let free = self
@@ -167,6 +188,14 @@ impl ObjectRow {
 
 const _: () = assert!(size_of::<ObjectRow>() == 64);
 
+/// An object, and what a capability to it allows.
+#[derive(Clone, Copy)]
+pub(crate) struct Named<'k> {
+    pub oid: Oid,
+    pub row: &'k ObjectRow,
+    pub rights: Rights,
+}
+
 impl<M: Machine> Kernel<'_, M> {
     /// The row of an object that the kernel itself names.
     #[inline(always)]
@@ -177,13 +206,12 @@ impl<M: Machine> Kernel<'_, M> {
     /// The row of an object, if it is live and of this kind.
     #[inline]
     pub(crate) fn live(&self, oid: Oid, kind: Kind) -> Option<&ObjectRow> {
-        self.row(oid)
-            .filter(|row| row.kind.get() == kind && row.state.get() == State::Live)
+        self.row(oid).filter(|row| row.is_live(kind))
     }
 
     /// The row that a capability to storage names.
     #[inline(always)]
-    pub(crate) fn object(&self, capability: &crate::cap::Capability) -> Result<&ObjectRow> {
+    pub(crate) fn object(&self, capability: &Capability) -> Result<&ObjectRow> {
         if !capability.is_storage() {
             return Err(if capability.is_void() { VOID } else { KIND });
         }
@@ -195,16 +223,52 @@ impl<M: Machine> Kernel<'_, M> {
 
     /// The row that a capability names, which must be to this kind.
     #[inline(always)]
-    pub(crate) fn object_of(
-        &self,
-        capability: &crate::cap::Capability,
-        kind: Kind,
-    ) -> Result<&ObjectRow> {
+    pub(crate) fn object_of(&self, capability: &Capability, kind: Kind) -> Result<&ObjectRow> {
         let row = self.object(capability)?;
         if row.kind.get() == kind {
             Ok(row)
         } else {
             Err(KIND)
         }
+    }
+
+    /// The object of this kind that a slot names with all these rights.
+    #[inline(always)]
+    pub(crate) fn object_in(
+        &self,
+        slot: &Cell<Capability>,
+        kind: Kind,
+        rights: Rights,
+    ) -> Result<Named<'_>> {
+        let capability = slot.get();
+        // One comparison for everything; what is wrong, if anything is, is found out afterwards.
+        if capability.allows(kind, rights)
+            && let Some(row) = self.row(capability.oid())
+            && row.version.get() == capability.version
+        {
+            return Ok(Named {
+                oid: capability.oid(),
+                row,
+                rights: capability.rights(),
+            });
+        }
+        self.object_with(&capability, kind, rights)
+    }
+
+    /// The object of this kind that a capability names with all these rights.
+    #[inline(never)]
+    pub(crate) fn object_with(
+        &self,
+        capability: &Capability,
+        kind: Kind,
+        rights: Rights,
+    ) -> Result<Named<'_>> {
+        let row = self.object_of(capability, kind)?;
+        capability.needs(rights)?;
+        Ok(Named {
+            oid: capability.oid(),
+            row,
+            rights: capability.rights(),
+        })
     }
 }

@@ -11,6 +11,7 @@ use crate::invoke::{Answer, Invocation};
 use crate::machine::Machine;
 
 impl<M: Machine> Kernel<'_, M> {
+    #[inline(never)]
     pub(crate) fn invoke_page(&self, call: &Invocation) -> Result<Answer> {
         let row = self.object_of(&call.capability, Kind::Page)?;
         let words: &Words = self.view(row.frame.get());

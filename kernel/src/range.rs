@@ -7,17 +7,21 @@ use abi::cap::{Kind, Rights};
 use abi::method::range as method;
 
 use crate::Kernel;
+use crate::batches::Batch;
 use crate::cap::{CapTable, Capability};
-use crate::error::{BUSY, EXISTS, INVALID, KIND, METHOD, Result, Status};
-use crate::frame::Words;
+use crate::error::{BUSY, EXISTS, INVALID, KIND, METHOD, OK, Result, Status};
+use crate::frame::{Word, Words};
 use crate::invoke::{Answer, Invocation};
 use crate::machine::Machine;
 use crate::object::{ObjectRow, Oid, Parent, State};
-use crate::rescind::Rescinded;
+use crate::rescind::{BUDGET, EACH, Rescinded, ZEROING};
 use crate::table::{Entry, USER_SPACES, mapping_rights, writes_and_executes};
 
 /// Objects told by one `REAP`.
 const REAPED: usize = 10;
+
+/// Pages that one invocation has the budget to rescind.
+const PAGES: usize = BUDGET.div_ceil(EACH + ZEROING) as usize;
 
 /// An entry of `MINT_INTO`, read once.
 #[derive(Clone, Copy)]
@@ -39,7 +43,40 @@ impl Order {
     }
 }
 
+/// Pages of a batch that are cut off and not yet freed. Their numbers are the kernel's own copy.
+struct Pages {
+    oids: [Oid; PAGES],
+    count: usize,
+}
+
+impl Pages {
+    const fn new() -> Pages {
+        Pages {
+            oids: [Oid::NONE; PAGES],
+            count: 0,
+        }
+    }
+
+    fn add(&mut self, page: Oid) {
+        if let Some(place) = self.oids.get_mut(self.count) {
+            *place = page;
+            self.count += 1;
+        }
+    }
+
+    fn take(&mut self) -> &[Oid] {
+        let count = core::mem::take(&mut self.count);
+        &self.oids[..count.min(PAGES)]
+    }
+}
+
+/// Answers an entry of a `RESCIND`.
+fn set_result(entry: &Word, oid: Oid, result: Status) {
+    entry.set(u64::from(oid.0) | u64::from(result) << 32);
+}
+
 impl<M: Machine> Kernel<'_, M> {
+    #[inline(never)]
     pub(crate) fn invoke_range(&self, call: &Invocation) -> Result<Answer> {
         let [method, w1, w2, ..] = call.words();
         match method {
@@ -108,9 +145,9 @@ impl<M: Machine> Kernel<'_, M> {
         Ok(Capability::new(kind, Rights::FULL, oid, row.version.get()))
     }
 
-    /// Makes a free object live. Its frame is zeroed already.
+    /// Makes a free object live. Its frame is zeroed, and its row cleared, already.
     pub(crate) fn make(&self, oid: Oid, row: &ObjectRow, kind: Kind) {
-        row.clear();
+        debug_assert!(row.is_clear());
         row.kind.set(kind);
         row.state.set(State::Live);
         match kind {
@@ -129,9 +166,10 @@ impl<M: Machine> Kernel<'_, M> {
 
     /// Sells a batch into a `CapTable` or a table. When an order can't be filled, those before it
     /// are taken back: nobody has run in between, so nobody can tell.
+    #[inline(never)]
     fn mint_into(&self, call: &Invocation, offset: u64, count: u64) -> Result<Answer> {
-        let (page, destination) = (call.argument(self, 0)?, call.argument(self, 1)?);
-        let orders = self.batch(&page, offset, count, size_of::<batch::Mint>() / 8)?;
+        let destination = call.argument(self, 1)?;
+        let orders = self.batch::<{ size_of::<batch::Mint>() / 8 }>(call, offset, count)?;
         let into = self.object(&destination)?;
         destination.needs(Rights::MANAGE)?;
         let kind = into.kind.get();
@@ -142,18 +180,18 @@ impl<M: Machine> Kernel<'_, M> {
             return Err(BUSY);
         }
         let mut filled = [Order::read(0); batch::LIMIT];
-        for n in 0..orders.count {
-            filled[n] = Order::read(orders.get(n, 0));
+        for (n, [order, result]) in orders.iter().enumerate() {
+            filled[n] = Order::read(order.get());
             if let Err(status) = self.fill_order(&filled[n], destination.oid(), into) {
                 for order in &filled[..n] {
                     self.undo_order(order, into);
                 }
-                orders.set(n, 1, u64::from(status));
+                result.set(u64::from(status));
                 return Err(status);
             }
-            orders.set(n, 1, 0);
+            result.set(u64::from(OK));
         }
-        Ok(Answer::word(orders.count as u64))
+        Ok(Answer::word(orders.len() as u64))
     }
 
     /// Sells one object into a slot or place.
@@ -236,27 +274,51 @@ impl<M: Machine> Kernel<'_, M> {
         row.state.set(State::Free);
     }
 
+    /// Rescinds a batch, or a bounded piece of it. Pages that follow each other are first cut off,
+    /// all of them, and freed when one flush has served them all.
+    #[inline(never)]
     fn rescind_batch(&self, call: &Invocation, offset: u64, count: u64) -> Result<Answer> {
-        let page = call.argument(self, 0)?;
-        let entries = self.batch(&page, offset, count, size_of::<batch::Rescind>() / 8)?;
-        let mut budget = crate::rescind::BUDGET;
-        for n in 0..entries.count {
+        let entries = self.batch::<1>(call, offset, count)?;
+        let mut budget = BUDGET;
+        let mut pages = Pages::new();
+        for (n, [entry]) in entries.iter().enumerate() {
+            let word = entry.get();
+            let oid = Oid(word as u32);
             if budget == 0 {
+                self.free_pages(&mut pages, &entries[..n]);
                 return Ok(Answer::more(n as u64));
             }
-            let word = entries.get(n, 0);
-            let result: Status = match self.row(Oid(word as u32)) {
+            let row = self.row(oid);
+            if let Some(row) = row
+                && row.is_live(Kind::Page)
+            {
+                self.cut_off_page(row);
+                pages.add(oid);
+                budget = budget.saturating_sub(EACH + ZEROING);
+                continue;
+            }
+            self.free_pages(&mut pages, &entries[..n]);
+            let result = match row.map(|row| self.rescind(oid, row, &mut budget)) {
                 None => INVALID,
-                Some(row) => match self.rescind(Oid(word as u32), row, &mut budget) {
-                    Rescinded::Freed => batch::RESCIND_FREED,
-                    Rescinded::Limbo => batch::RESCIND_LIMBO,
-                    Rescinded::More => return Ok(Answer::more(n as u64)),
-                    Rescinded::NotSold => crate::error::EMPTY,
-                },
+                Some(Rescinded::More) => return Ok(Answer::more(n as u64)),
+                Some(done) => done.status(),
             };
-            entries.set(n, 0, word & 0xffff_ffff | u64::from(result) << 32);
+            set_result(entry, oid, result);
         }
-        Ok(Answer::word(entries.count as u64))
+        self.free_pages(&mut pages, entries);
+        Ok(Answer::word(entries.len() as u64))
+    }
+
+    /// Frees the pages of the last entries, which are cut off.
+    #[inline(always)]
+    fn free_pages(&self, pages: &mut Pages, entries: Batch<1>) {
+        self.flush_pending();
+        let entries = &entries[entries.len().saturating_sub(pages.count)..];
+        for (oid, [entry]) in pages.take().iter().zip(entries) {
+            if let Some(row) = self.row(*oid) {
+                set_result(entry, *oid, self.release(*oid, row).status());
+            }
+        }
     }
 
     /// Objects whose limbo ended since they were last asked for, up to ten.

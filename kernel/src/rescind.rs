@@ -5,25 +5,30 @@
 //! pieces: entries of a table, callers of a process. At last its frame is zeroed and free, or, when a
 //! pin holds the frame, the object is in limbo until the last pin goes: void for everybody, and not
 //! to be sold. Nothing here waits for anybody.
+//!
+//! The pages of a batch go through it side by side: all are cut off, one flush serves them, and then
+//! all are freed.
 
-use abi::TABLE_ENTRIES;
 use abi::cap::Kind;
 use abi::fault::Cause;
+use abi::{TABLE_ENTRIES, batch};
 
 use crate::Kernel;
 use crate::cap::CapTable;
-use crate::frame::{Frame, Pin};
+use crate::error::{EMPTY, MORE, Status};
+use crate::frame::{Frame, Pin, Words};
 use crate::machine::Machine;
 use crate::object::{ObjectRow, Oid, Parent, State};
 use crate::planted::Fault;
 use crate::process::Process;
+use crate::table::Entry;
 
 /// Units of work in one invocation. A unit is about 20 instructions; zeroing a frame counts as
 /// [`ZEROING`].
 pub(crate) const BUDGET: u32 = 640;
-const ZEROING: u32 = 32;
+pub(crate) const ZEROING: u32 = 32;
 /// What rescinding anything costs beside zeroing.
-const EACH: u32 = 8;
+pub(crate) const EACH: u32 = 8;
 
 /// What became of an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,8 +43,36 @@ pub enum Rescinded {
     NotSold,
 }
 
+impl Rescinded {
+    /// What an entry of `RESCIND` is answered, but for `More`.
+    #[inline(always)]
+    pub(crate) fn status(self) -> Status {
+        match self {
+            Rescinded::Freed => batch::RESCIND_FREED,
+            Rescinded::Limbo => batch::RESCIND_LIMBO,
+            Rescinded::More => MORE,
+            Rescinded::NotSold => EMPTY,
+        }
+    }
+}
+
 impl<M: Machine> Kernel<'_, M> {
+    /// The first half of rescinding a page that lives: from now on nobody reaches it. What the CPU
+    /// remembers of it must be flushed before [`Kernel::release`], once for many pages.
+    #[inline(always)]
+    pub(crate) fn cut_off_page(&self, row: &ObjectRow) {
+        if !self.has(Fault::KeepVersion) {
+            row.version.set(row.version.get().wrapping_add(1));
+        }
+        row.state.set(State::Dying);
+        self.unmap_page(row);
+        if self.frame_row(row.frame.get()).is_pinned() {
+            self.orphan_pins(row.frame.get());
+        }
+    }
+
     /// Rescinds an object, or goes on with it.
+    #[inline(never)]
     pub(crate) fn rescind(&self, oid: Oid, row: &ObjectRow, budget: &mut u32) -> Rescinded {
         match row.state.get() {
             State::Free | State::Limbo => return Rescinded::NotSold,
@@ -66,12 +99,7 @@ impl<M: Machine> Kernel<'_, M> {
     fn cut_off(&self, oid: Oid, row: &ObjectRow) {
         match row.kind.get() {
             Kind::Page => {
-                if let Some((home, table)) = self.home(row)
-                    && !self.has(Fault::KeepHome)
-                {
-                    self.clear_entry(home.holder, table, home.index as usize);
-                }
-                row.parents[0].set(Parent::NONE);
+                self.unmap_page(row);
                 self.orphan_pins(row.frame.get());
             }
             Kind::Table1 | Kind::Table2 | Kind::Table3 => self.unmap_everywhere(row),
@@ -91,6 +119,20 @@ impl<M: Machine> Kernel<'_, M> {
             Kind::Aperture => self.end_aperture(oid, row),
             _ => {}
         }
+    }
+
+    /// Unmaps a page, if it is mapped.
+    #[inline(always)]
+    fn unmap_page(&self, row: &ObjectRow) {
+        if let Some((home, table)) = self.home(row)
+            && !self.has(Fault::KeepHome)
+        {
+            let index = home.index as usize;
+            self.invalidate(home.holder, table, 1, index);
+            self.view::<Words>(table.frame.get())
+                .set(index, Entry::EMPTY.0);
+        }
+        row.parents[0].set(Parent::NONE);
     }
 
     /// Leaves an address space that is going away for the kernel's own.
@@ -165,11 +207,12 @@ impl<M: Machine> Kernel<'_, M> {
 
     /// The last step: the frame is zeroed and free, unless something pins it (or, of an aperture,
     /// it pins something).
-    fn release(&self, oid: Oid, row: &ObjectRow) -> Rescinded {
+    #[inline(always)]
+    pub(crate) fn release(&self, oid: Oid, row: &ObjectRow) -> Rescinded {
         let frame = row.frame.get();
         let held = match row.kind.get() {
             Kind::Aperture => self.aperture_holds(row),
-            _ => self.frame_row(frame).pinned() != 0,
+            _ => self.frame_row(frame).is_pinned(),
         };
         if held && self.has(Fault::ZeroPinned) {
             self.machine.zero(frame);
@@ -185,7 +228,10 @@ impl<M: Machine> Kernel<'_, M> {
             self.part_from_window(oid, row);
         }
         self.machine.zero(frame);
-        row.clear();
+        // A page has but its home, which it has left.
+        if row.kind.get() != Kind::Page {
+            row.clear();
+        }
         row.kind.set(Kind::Void);
         row.state.set(State::Free);
         Rescinded::Freed

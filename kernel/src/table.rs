@@ -70,6 +70,24 @@ impl Entry {
         self.0 & bit::DEVICE != 0
     }
 
+    pub fn is_writable(self) -> bool {
+        self.0 & bit::WRITABLE != 0
+    }
+
+    /// The bits that an entry of an aperture's window takes from the page's own entry, when the
+    /// segment is pinned with these rights.
+    pub fn shown_with(rights: Rights) -> u64 {
+        match rights.contains(Rights::WRITE) {
+            true => bit::ADDRESS | bit::WRITABLE,
+            false => bit::ADDRESS,
+        }
+    }
+
+    /// The entry that shows in a window what this one shows at home.
+    pub fn in_window(self, shown: u64) -> Entry {
+        Entry(self.0 & shown | bit::PRESENT | bit::USER | bit::NO_EXECUTE)
+    }
+
     /// Whether both are pages, or tables, that may be written.
     pub fn are_writable(one: Entry, other: Entry) -> bool {
         let wanted = bit::PRESENT | bit::WRITABLE;
@@ -81,9 +99,14 @@ impl Entry {
         Frame(((self.0 & bit::ADDRESS) >> 12) as u32)
     }
 
-    /// The entry with another's frame, of which these bits differ.
-    pub fn with_frame_of(self, difference: u64) -> Entry {
-        Entry(self.0 ^ difference & bit::ADDRESS)
+    /// The bits in which the frames of two entries differ.
+    pub fn difference(one: Entry, other: Entry) -> u64 {
+        (one.0 ^ other.0) & bit::ADDRESS
+    }
+
+    /// The entry with another's frame.
+    pub fn with_frame_at(self, difference: u64) -> Entry {
+        Entry(self.0 ^ difference)
     }
 
     /// The frame of an entry that is present and not device memory.
@@ -135,6 +158,7 @@ pub(crate) fn writes_and_executes(rights: Rights) -> bool {
 
 impl<M: Machine> Kernel<'_, M> {
     /// Methods of a `Table`.
+    #[inline(never)]
     pub(crate) fn invoke_table(&self, call: &Invocation) -> Result<Answer> {
         let table = &call.capability;
         let row = self.object(table)?;

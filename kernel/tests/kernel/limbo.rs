@@ -1,5 +1,6 @@
 //! Frames whose owner is gone while they are pinned.
 
+use abi::boot::slot;
 use abi::cap::Kind;
 use abi::error::{EBUSY, ENODEV};
 use kernel::object::Oid;
@@ -166,4 +167,33 @@ fn a_frame_that_leaves_limbo_is_forgotten_before_it_is_zeroed() {
         Access::Read
     ));
     assert_eq!(set.parties.reap(), [set.pages[4]]);
+}
+
+#[test]
+fn each_frame_of_a_batch_that_leaves_limbo_is_forgotten_before_it_is_zeroed() {
+    let set = setting();
+    let slots: Vec<u16> = (0..8).collect();
+    for slot in &slots {
+        set.pin(*slot, *slot, BOTH).expect("may be pinned");
+    }
+    // Two of the frames outlive their pages, with others before, between and after them.
+    let gone = [set.pages[2], set.pages[5]];
+    set.parties.rescind(&gone);
+    set.parties.run(set.driver);
+    for slot in &slots {
+        assert!(set.sees((*slot).into(), Access::Write));
+    }
+    let words: Vec<u64> = slots.iter().map(|slot| u64::from(*slot)).collect();
+    set.parties.write_batch(set.driver, 0, &words);
+    let sys = set.parties.sys(set.driver);
+    let unpinned = APERTURE.unpin_batch(&sys, cap(slot::MESSAGE), 0, 8);
+    assert_eq!(unpinned, Ok(8));
+    set.parties.check();
+    for slot in &slots {
+        let address = SEEN + (u64::from(*slot) << 12);
+        assert!(!touch(&set.parties, set.driver, address, Access::Read));
+    }
+    let mut reaped = set.parties.reap();
+    reaped.sort_unstable();
+    assert_eq!(reaped, gone);
 }
