@@ -8,10 +8,11 @@
 //! | `invoker` | makes every wrong invocation and compares the errors with `abi::method` | init's place: all of its authorities, and control of the log; a bank of 300 |
 //! | `faulty` | lets children fault in every way; with an argument, faults itself in that way | the reset capability; a bank of 100 |
 //! | `runtime` | loses memory, heap and slots, and goes on | the reset capability; a bank of 300 |
+//! | `checker` | stands in for `netstack`: checks numbered frames, searches its receive memory | what a stack gets |
 //! | `rogue` | stands in for `netstack`, honest or hostile by the user's name | what a stack gets |
 //!
 //! They run in init's place, or are started by init, with init's authorities in the same slots
-//! (`abi::boot::slot::INIT_*`, which are `GRANT` and the following). All but `hello` and `rogue` stop the machine
+//! (`abi::boot::slot::INIT_*`, which are `GRANT` and the following). All but `hello`, `checker` and `rogue` stop the machine
 //! when they are done: with code 0 when all is well, otherwise with 2.
 #![no_std]
 
@@ -22,6 +23,7 @@ extern crate std;
 pub mod children;
 #[cfg(all(feature = "bare", target_os = "none"))]
 pub mod code;
+pub mod numbered;
 #[cfg(all(feature = "bare", target_os = "none"))]
 pub mod report;
 pub mod statistics;

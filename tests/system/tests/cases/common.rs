@@ -327,6 +327,24 @@ impl Asking {
     }
 }
 
+/// Goes on with something until the console shows so many lines that match.
+pub fn until(
+    guest: &Guest,
+    pattern: &str,
+    count: usize,
+    mut turn: impl FnMut() -> Result<()>,
+) -> Result<()> {
+    let regex = regex::Regex::new(pattern)?;
+    let deadline = Instant::now() + seconds(15);
+    loop {
+        turn()?;
+        if regex.find_iter(&guest.console()).count() >= count {
+            return Ok(());
+        }
+        ensure!(Instant::now() < deadline, "{pattern:?} did not appear");
+    }
+}
+
 /// Tries until it works.
 pub fn eventually<T>(within: Duration, mut attempt: impl FnMut() -> Result<T>) -> Result<T> {
     let deadline = Instant::now() + within;

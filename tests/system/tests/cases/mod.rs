@@ -11,7 +11,10 @@ mod guests;
 mod harness;
 mod local;
 mod network;
+mod numbered;
+mod residue;
 mod revoke;
+mod streams;
 mod wire;
 
 use system::Entry;
@@ -28,6 +31,8 @@ pub const ALL: &[&[Entry]] = &[
     harness::CASES,
     local::CASES,
     network::CASES,
+    numbered::CASES,
+    residue::CASES,
     revoke::CASES,
     wire::CASES,
 ];

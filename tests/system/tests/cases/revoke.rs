@@ -4,11 +4,11 @@ use std::net::IpAddr;
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
-use system::{Case, Entry, Guest, Wire, frames, milliseconds, seconds};
+use system::{Case, Entry, Wire, frames, milliseconds, seconds};
 
 use super::common::{
     address, amounts, at, bank, banks, echo_of, forwarded, holdings, on_wire, quiet_on_wire,
-    to_user,
+    to_user, until,
 };
 
 pub const CASES: &[Entry] = &[
@@ -79,24 +79,6 @@ impl Numbered {
             }
         }
         Ok(())
-    }
-}
-
-/// Goes on with the flood until the console shows so many lines that match.
-fn until(
-    guest: &Guest,
-    pattern: &str,
-    count: usize,
-    mut turn: impl FnMut() -> Result<()>,
-) -> Result<()> {
-    let regex = regex::Regex::new(pattern)?;
-    let deadline = Instant::now() + seconds(15);
-    loop {
-        turn()?;
-        if regex.find_iter(&guest.console()).count() >= count {
-            return Ok(());
-        }
-        ensure!(Instant::now() < deadline, "{pattern:?} did not appear");
     }
 }
 
