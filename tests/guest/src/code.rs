@@ -63,6 +63,31 @@ code! {
         "or rax, rdx",
         "mov [rbx], rax",
         "jmp 2b";
+
+    /// Writes to the third page of what it shares, then waits.
+    scribble = guest_scribble_begin, guest_scribble_end:
+        "mov ebx, 0x20002008",
+        "mov rax, 0x5eed5eed5eed5eed",
+        "mov [rbx], rax",
+        "2:",
+        "mov eax, 3",        // Wait
+        "xor r14d, r14d",
+        "syscall",
+        "jmp 2b";
+
+    /// Changes a byte of the source MAC address and one of the IPv4 source of frames that begin at every
+    /// 2 KiB of 32 pages of a transmit segment, and changes them back, for ever.
+    rewrite = guest_rewrite_begin, guest_rewrite_end:
+        "2:",
+        "mov ebx, 0x20003000",
+        "mov ecx, 64",
+        "3:",
+        "xor byte ptr [rbx + 11], 0x55",
+        "xor byte ptr [rbx + 29], 0x55",
+        "add ebx, 2048",
+        "dec ecx",
+        "jnz 3b",
+        "jmp 2b";
 }
 
-const _: () = assert!(SHARED == 0x2000_0000, "`stamp` has it built in");
+const _: () = assert!(SHARED == 0x2000_0000, "some have it built in");

@@ -75,9 +75,14 @@ impl Tally {
         }
     }
 
+    /// Prints the sums.
+    pub fn tell(&self, program: &str) {
+        say!("{program}: {} ok, {} FAILED", self.right, self.wrong);
+    }
+
     /// Prints the sums and stops the machine.
     pub fn finish(self, program: &str) -> ! {
-        say!("{program}: {} ok, {} FAILED", self.right, self.wrong);
+        self.tell(program);
         stop(if self.wrong == 0 { 0 } else { FAILED })
     }
 }

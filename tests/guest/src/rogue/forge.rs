@@ -1,7 +1,7 @@
 //! Frames, honest and forged.
 
 use alloc::vec::Vec;
-use core::net::Ipv4Addr;
+use core::net::{Ipv4Addr, Ipv6Addr};
 
 /// A MAC address.
 pub type Mac = [u8; 6];
@@ -17,6 +17,11 @@ pub const HONEST: &[u8] = b"honest frame";
 pub const EXPERIMENTAL: u16 = 0x88b5;
 const IPV4: u16 = 0x0800;
 const ARP: u16 = 0x0806;
+const IPV6: u16 = 0x86dd;
+/// The protocol number of ICMPv6.
+const ICMPV6: u8 = 58;
+/// All nodes of the link.
+const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
 
 /// An ethernet frame of at least 60 bytes.
 pub fn ethernet(to: Mac, from: Mac, kind: u16, payload: &[u8]) -> Vec<u8> {
@@ -71,6 +76,38 @@ pub fn arp(
         padding,
     ];
     ethernet(to, from, ARP, &message.concat())
+}
+
+/// An IPv6 packet to all nodes.
+pub fn ipv6(to: Mac, from: Mac, source: Ipv6Addr, protocol: u8, payload: &[u8]) -> Vec<u8> {
+    let length = (payload.len() as u16).to_be_bytes();
+    let header = [0x60, 0, 0, 0, length[0], length[1], protocol, 255];
+    let packet = [&header, &source.octets()[..], &ALL_NODES.octets(), payload];
+    ethernet(to, from, IPV6, &packet.concat())
+}
+
+/// An ICMPv6 message of this type (RFC 4861), to all nodes; nobody checks its checksum.
+pub fn icmpv6(from: Mac, source: Ipv6Addr, kind: u8, body: &[u8]) -> Vec<u8> {
+    let message = [&[kind, 0, 0, 0, 0, 0, 0, 0][..], body];
+    ipv6(EVERYBODY, from, source, ICMPV6, &message.concat())
+}
+
+/// A neighbour advertisement: `target` is at `link`.
+pub fn advertisement(
+    from: Mac,
+    source: Ipv6Addr,
+    target: Ipv6Addr,
+    link: Mac,
+    padding: &[u8],
+) -> Vec<u8> {
+    let body = [&target.octets()[..], &[2, 1], &link, padding];
+    icmpv6(from, source, 136, &body.concat())
+}
+
+/// A neighbour solicitation from nowhere that says that the asker is at `link`.
+pub fn solicitation(from: Mac, target: Ipv6Addr, link: Mac, padding: &[u8]) -> Vec<u8> {
+    let body = [&target.octets()[..], &[1, 1], &link, padding];
+    icmpv6(from, Ipv6Addr::UNSPECIFIED, 135, &body.concat())
 }
 
 /// Who asks for this address by ARP.

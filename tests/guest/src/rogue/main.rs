@@ -5,7 +5,9 @@
 //! | --- | --- |
 //! | `writer` | writes to its receive memory, and faults |
 //! | `spoofer` | sends frames as somebody else |
-//! | `liar` | sends from a page that is none of its transmit pages |
+//! | `liar` | breaks the protocol in every way, with a session for each |
+//! | `prober` | tries to write to its receive memory in every way |
+//! | `racer` | sends while another process of its rewrites what is sent |
 //! | `caller` | has alice echo a datagram |
 #![no_std]
 #![no_main]
@@ -15,6 +17,9 @@ extern crate alloc;
 
 mod forge;
 mod hostile;
+mod liar;
+mod prober;
+mod racer;
 
 use alloc::boxed::Box;
 use alloc::string::{String, ToString};
@@ -43,6 +48,10 @@ const SESSION_BIT: u64 = 0;
 const TIMER_BIT: u64 = 1;
 /// Pages of each kind.
 const PAGES: u16 = 32;
+/// How long something is waited for, in nanoseconds.
+const PATIENCE: u64 = 5_000_000_000;
+/// How long it takes until a port may be attached to once more, in nanoseconds, and a bit.
+const EARNED: u64 = 120_000_000;
 /// Longest sleep, in nanoseconds.
 const LONGEST_SLEEP: u64 = 100_000_000;
 
@@ -59,10 +68,15 @@ fn main() -> Result<(), String> {
         notify: Cap::at(notify),
         receive_pages: PAGES,
     };
+    match config.name.as_str() {
+        "liar" => lie(program, &terms, &config)?,
+        "prober" => prober::probe(program, &terms)?,
+        "racer" => racer::race(program, &terms, &config)?,
+        _ => {}
+    }
     let act = match config.name.as_str() {
         "writer" => Some(hostile::write as hostile::Act),
         "spoofer" => Some(hostile::spoof as hostile::Act),
-        "liar" => Some(hostile::lie as hostile::Act),
         "caller" => Some(hostile::call as hostile::Act),
         _ => None,
     };
@@ -74,6 +88,23 @@ fn main() -> Result<(), String> {
     let stack = Stack::new(config, link, NoFacts, random, instant(program.now()))
         .map_err(|error| error.to_string())?;
     serve(stack, program, &terms)
+}
+
+/// Sleeps for so many nanoseconds, or until something is notified.
+fn sleep(program: &This, time: u64) {
+    let _ = program.arm(program.now() + time, TIMER_BIT);
+    Kernel.wait([0; 4]);
+}
+
+/// Tells every lie, each in a session of its own.
+fn lie(program: &'static This, terms: &Terms, config: &Config) -> Result<(), String> {
+    for (what, act) in liar::LIES {
+        // A port earns the right to attach again by and by.
+        sleep(program, EARNED);
+        info!("lies: {what}");
+        before(program, terms, config, *act)?;
+    }
+    Ok(())
 }
 
 /// Does something with a session of its own.

@@ -9,6 +9,7 @@ mod faults;
 mod figures;
 mod guests;
 mod harness;
+mod hostile;
 mod local;
 mod network;
 mod numbered;
@@ -29,6 +30,7 @@ pub const ALL: &[&[Entry]] = &[
     figures::CASES,
     guests::CASES,
     harness::CASES,
+    hostile::CASES,
     local::CASES,
     network::CASES,
     numbered::CASES,
