@@ -5,7 +5,7 @@ use dev::statistics::Counter;
 
 use crate::between::Between;
 use crate::support::kernel::INIT;
-use crate::support::{OUTSIDE, frame, mac, settings};
+use crate::support::{OUTSIDE, World, frame, mac, settings};
 
 /// Both directions work.
 fn works(between: &mut Between) {
@@ -58,6 +58,37 @@ fn the_stacks_session_survives_the_drivers_death_at_every_access() {
 }
 
 #[test]
+fn a_long_frame_cut_off_by_the_drivers_death_keeps_no_pages() {
+    let mut n = 0;
+    loop {
+        let mut between = Between::new(World::with(64, 9014), settings(1));
+        between.stack.attach().unwrap();
+        let bank = between.session_bank(between.bank).unwrap();
+        between.world.inject(frame(mac(1), OUTSIDE, 1, 9014));
+        let kernel = between.world.kernel.clone();
+        kernel
+            .borrow_mut()
+            .at_access(n, move |kernel| kernel.destroy(bank));
+        between.run();
+        if kernel.borrow().has_trigger() {
+            break;
+        }
+        between.advance(2000);
+        between.advance(2000);
+        let whole = frame(mac(1), OUTSIDE, 1, 9014);
+        assert!(between.stack.receive().iter().all(|came| *came == whole));
+        // All 16 pages are there: as many frames of three pages as fit.
+        let coming: Vec<_> = (0..5).map(|n| frame(mac(1), OUTSIDE, n, 9014)).collect();
+        coming.iter().cloned().for_each(|f| between.world.inject(f));
+        between.run();
+        assert!(between.stack.receive() == coming, "access {n}");
+        // Odd, so that loads, stores and steps of copies are all met.
+        n += 7;
+    }
+    assert!(n > 1000, "only {n} accesses were seen");
+}
+
+#[test]
 fn frames_wait_while_there_is_no_driver() {
     let mut between = Between::attached();
     let group = Mac::new([0x33, 0x33, 0, 0, 0, 1]);
@@ -103,7 +134,7 @@ fn frames_wait_while_there_is_no_driver() {
 
 #[test]
 fn a_stack_that_is_not_attached_finds_out_that_there_is_no_driver() {
-    let mut between = Between::new(crate::support::World::new(), settings(1));
+    let mut between = Between::new(World::new(), settings(1));
     let port = between.take_port();
     assert!(between.stack.attach().is_err());
     assert_eq!(between.taken(), between.idle);

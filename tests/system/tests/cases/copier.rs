@@ -34,7 +34,10 @@ fn comes_back(case: &Case) -> Result<()> {
     // The first time, init's own heap may grow.
     for warm in [true, false] {
         let before = holdings(&banks(&mut guest)?);
-        guest.send_line("spawn carol --ipv6 off --copier yes")?;
+        // As many pages as there can be: her copier's bank holds them, too.
+        guest.send_line(
+            "spawn carol --ipv6 off --copier yes --bank 4096 --transmit-slots 240 --receive-slots 240",
+        )?;
         guest.expect("carol is up", seconds(10))?;
         // Until she knows where her router is, some of her answers may be lost.
         peer.ping(IpAddr::V4(address(3)), seconds(10))?;
