@@ -7,18 +7,19 @@
 use alloc::vec::Vec;
 
 use crate::demux::PortNumber;
+use crate::frame::MOST_PARTS;
 
 /// Client memory that a frame in transmission still needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Borrowed {
     /// Whose.
     pub port: PortNumber,
-    /// Index in the `transmit` ring.
+    /// Index in the `transmit` ring of the entry that it begins with.
     pub sequence: u32,
-    /// Transmit page, counted from 0.
-    pub page: u16,
-    /// Pieces of 256 bytes in it, one bit each.
-    pub pieces: u16,
+    /// Entries that it takes there.
+    pub entries: u8,
+    /// Transmit page of each entry, counted from 0, and pieces of 256 bytes in it, one bit each.
+    pub pieces: [(u16, u16); MOST_PARTS],
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -124,8 +125,8 @@ mod tests {
     const BORROWED: Borrowed = Borrowed {
         port: 1,
         sequence: 2,
-        page: 3,
-        pieces: 4,
+        entries: 1,
+        pieces: [(3, 4); MOST_PARTS],
     };
 
     #[test]

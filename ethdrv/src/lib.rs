@@ -17,7 +17,7 @@
 //! | [`port`], [`session`], [`pages`] | what a user was granted, and what came of it |
 //! | `receive`, [`assembly`], [`demux`], [`strategy`], [`deliveries`], [`multicast`] | from the device to sessions |
 //! | [`slots`], [`posting`], [`receiving`], `switch` | pages of sessions that the device fills |
-//! | `transmit`, `outlet`, [`check`], [`bound`], [`schedule`], [`bucket`], [`flight`] | from sessions to the device |
+//! | `transmit`, [`outgoing`], `outlet`, [`check`], [`bound`], [`schedule`], [`bucket`], [`flight`] | from sessions to the device |
 //! | [`buffers`], [`frame`], [`transport`] | the driver's own memory, frames, the device |
 //! | [`pulse`] | signs of life: the driver's, and the device's |
 //! | [`virtio_net`] | a virtio-net device as the transport |
@@ -45,6 +45,7 @@ pub mod frame;
 pub mod grant;
 pub mod misbehaviour;
 pub mod multicast;
+pub mod outgoing;
 mod outlet;
 pub mod pages;
 #[cfg(feature = "planted-faults")]

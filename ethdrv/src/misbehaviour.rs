@@ -33,6 +33,8 @@ pub enum Kind {
         /// First byte.
         offset: u32,
     },
+    /// A frame that goes on where there is nothing more, or in more entries than a frame can take.
+    TransmitUnfinished,
     /// A return of what it does not hold.
     Return(BadReturn),
     /// A return with an offset or flags.
@@ -59,6 +61,9 @@ impl core::fmt::Display for Kind {
                     f,
                     "place {page} from {offset} on is in transmission already"
                 )
+            }
+            Kind::TransmitUnfinished => {
+                f.write_str("a frame that goes on in an entry that isn't there, or in too many")
             }
             Kind::Return(BadReturn::Page(page)) => write!(f, "place {page} is no receive page"),
             Kind::Return(BadReturn::Count(count)) => {

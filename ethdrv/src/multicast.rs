@@ -27,6 +27,9 @@ const ROUND: usize = 32;
 /// Frames from the wire that may wait. They lie in receive buffers, of which there are more.
 const MOST_FROM_WIRE: usize = 16;
 
+/// Multicast frames of one session that may be on their way to others.
+pub(crate) const MOST_FANOUTS: usize = 4;
+
 /// Which session sent it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sender {
@@ -83,9 +86,19 @@ pub struct Fanout {
 }
 
 impl Fanout {
-    /// None.
+    /// None; there is room for those from the wire, and for a sender's.
     pub fn new() -> Fanout {
-        Fanout::default()
+        Fanout {
+            items: VecDeque::with_capacity(MOST_FROM_WIRE + MOST_FANOUTS),
+            from_wire: 0,
+        }
+    }
+
+    /// Makes room for the frames of so many senders. `false`: there is no memory.
+    pub fn reserve(&mut self, senders: usize) -> bool {
+        let wanted = MOST_FROM_WIRE + senders * MOST_FANOUTS;
+        let more = wanted.saturating_sub(self.items.len());
+        self.items.try_reserve(more).is_ok()
     }
 
     /// Whether there are none.

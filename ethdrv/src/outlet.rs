@@ -4,7 +4,7 @@
 //! is what leaves. The rest goes straight from the client's page, which is pinned.
 
 use abi::PAGE_SIZE;
-use dev::layout::COPIED;
+use dev::layout::{COPIED, FIRST_TRANSMIT_PAGE};
 use dev::pool::Pool;
 use dev::statistics::{Counter, Counters};
 use dev::{Mac, Program};
@@ -15,10 +15,11 @@ use crate::buffers::Buffers;
 use crate::check;
 use crate::demux::{Demux, PortNumber, Side};
 use crate::flight::Flights;
-use crate::frame::{HEADER, Header, Part, Rest};
+use crate::frame::{HEADER, Header, MOST_PARTS, Part, Rest};
 use crate::misbehaviour::End;
 use crate::multicast::{Fanout, Item, Sender, Where};
-use crate::session::{Outgoing, Session};
+use crate::outgoing::Outgoing;
+use crate::session::Session;
 use crate::transmit::LEAST_COST;
 use crate::transport::{Piece, Transport};
 
@@ -32,6 +33,8 @@ pub(crate) struct Outlet<'a, P: Program, T> {
     pub(crate) fanout: &'a mut Fanout,
     /// Longest frame.
     pub(crate) limit: u32,
+    /// Most pieces of a frame that the device takes.
+    pub(crate) pieces: u16,
 }
 
 /// The port that a frame comes from.
@@ -74,18 +77,12 @@ impl<P: Program, T: Transport> Outlet<'_, P, T> {
             offset: at,
             length: frame.length.min(COPIED as u32),
         };
-        let mut rest = Rest::default();
-        if frame.length > head.length {
-            rest.push(Part {
-                offset: frame.offset + head.length as usize,
-                length: frame.length - head.length,
-            });
-        }
+        let rest = behind(frame, head.length);
         let destination = match self.check(from, session, frame, head)? {
             Ok(destination) => destination,
             Err(counter) => {
                 from.counters.count(counter);
-                session.finish(frame.sequence);
+                session.finish_all(frame.sequence, frame.entries());
                 return Ok(Sent::Done(0));
             }
         };
@@ -98,21 +95,21 @@ impl<P: Program, T: Transport> Outlet<'_, P, T> {
         {
             count(from.counters, frame.length);
             from.counters.count(Counter::SentSwitched);
-            session.finish(frame.sequence);
+            session.finish_all(frame.sequence, frame.entries());
             return Ok(Sent::Switched {
                 recipient,
                 head,
                 rest,
             });
         }
-        if !self.queue(from.number, session, token, frame, head, &rest) {
+        if !self.queue(from.number, session, token, head, &rest) {
             return Ok(Sent::Blocked);
         }
         count(from.counters, frame.length);
         let borrowed = if !rest.parts().is_empty() {
             Some(session.lend(from.number, frame))
         } else {
-            session.finish(frame.sequence);
+            session.finish_all(frame.sequence, frame.entries());
             None
         };
         self.flights.begin(true, others > 0, borrowed);
@@ -155,10 +152,21 @@ impl<P: Program, T: Transport> Outlet<'_, P, T> {
         if frame.length > self.limit {
             return Ok(Err(Counter::TooLong));
         }
+        if behind(frame, head.length).parts().len() >= self.pieces as usize {
+            return Ok(Err(Counter::Scattered));
+        }
         let memory = self.pool.memory();
-        session
-            .transmit_memory
-            .copy_to(frame.offset, memory, head.offset, head.length as usize)?;
+        let mut done = 0;
+        for part in frame.parts.parts() {
+            let length = part.length.min(head.length - done) as usize;
+            session.transmit_memory.copy_to(
+                part.offset,
+                memory,
+                head.offset + done as usize,
+                length,
+            )?;
+            done += length as u32;
+        }
         let header = Header::read(memory, head.offset);
         if let Err(counter) = check::header(&header, from.mac, frame.length) {
             return Ok(Err(counter));
@@ -183,24 +191,51 @@ impl<P: Program, T: Transport> Outlet<'_, P, T> {
         number: PortNumber,
         session: &Session<P>,
         token: u16,
-        frame: &Outgoing,
         head: Part,
         rest: &Rest,
     ) -> bool {
         let head = self.buffers.copy_piece(token, head.length);
-        let queued = if let [rest] = rest.parts() {
-            let page = session.transmit_pages.get(frame.page as usize);
-            let rest = Piece {
-                address: page.map_or(0, |page| page.address) + (rest.offset % PAGE_SIZE) as u64,
-                view: ((number as u64 + 1) << 21) + rest.offset as u64,
-                length: rest.length,
-            };
-            self.transport.transmit(&[head, rest], token)
-        } else {
-            self.transport.transmit(&[head], token)
+        let piece = |part: &Part| {
+            let page = (part.offset / PAGE_SIZE).wrapping_sub(FIRST_TRANSMIT_PAGE as usize);
+            let page = session.transmit_pages.get(page);
+            Piece {
+                address: page.map_or(0, |page| page.address) + (part.offset % PAGE_SIZE) as u64,
+                view: ((number as u64 + 1) << 21) + part.offset as u64,
+                length: part.length,
+            }
+        };
+        let queued = match rest.parts() {
+            [] => self.transport.transmit(&[head], token),
+            [rest] => self.transport.transmit(&[head, piece(rest)], token),
+            parts => {
+                let mut pieces = [head; 1 + MOST_PARTS];
+                for (to, part) in pieces[1..].iter_mut().zip(parts) {
+                    *to = piece(part);
+                }
+                self.transport.transmit(&pieces[..1 + parts.len()], token)
+            }
         };
         queued.is_ok()
     }
+}
+
+/// What of a frame lies behind its first bytes.
+#[inline]
+fn behind(frame: &Outgoing, first: u32) -> Rest {
+    let mut skip = first;
+    let mut rest = Rest::default();
+    for part in frame.parts.parts() {
+        if skip >= part.length {
+            skip -= part.length;
+            continue;
+        }
+        rest.push(Part {
+            offset: part.offset + skip as usize,
+            length: part.length - skip,
+        });
+        skip = 0;
+    }
+    rest
 }
 
 #[inline]

@@ -2,48 +2,19 @@
 
 use alloc::vec::Vec;
 
-use abi::PAGE_SIZE;
 use abi::cap::CapAddr;
 use dev::layout::{FILLED, FIRST_TRANSMIT_PAGE, RETURNED, TRANSMIT};
 use dev::program::BANK;
 use dev::window::Pinned;
 use dev::{Mac, Program};
-use ring::{CAPACITY, Consumer, Descriptor, Producer};
+use ring::{CAPACITY, Consumer, Producer};
 use sys::{Mem, Message, Sys};
 
-use crate::flight::Borrowed;
 use crate::misbehaviour::{End, Kind};
+use crate::outgoing::{Outgoing, TransmitPage};
 use crate::pages::ReceivePages;
 use crate::receiving::Receiving;
 use crate::slots::{Page, SlotNumber};
-
-/// Pieces of this many bytes are what a frame in transmission occupies of its page.
-const PIECE_BITS: u32 = 8;
-
-/// A transmit page, pinned for the session.
-#[derive(Clone, Copy, Debug)]
-pub struct TransmitPage {
-    /// Where the device reaches it.
-    pub address: u64,
-    /// Pieces of it in transmission, one bit each.
-    pub busy: u16,
-}
-
-/// A frame that a client wants to send, checked: it lies in a transmit page, within it, in memory that
-/// is not in transmission.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Outgoing {
-    /// Index in the `transmit` ring.
-    pub sequence: u32,
-    /// Transmit page, counted from 0.
-    pub page: u16,
-    /// Pieces of it, one bit each.
-    pub pieces: u16,
-    /// First byte in the window.
-    pub offset: usize,
-    /// Bytes.
-    pub length: u32,
-}
 
 /// A session. `M` is the transmit memory as whoever serves the session sees it: pinned, so that it can't
 /// vanish, or only mapped.
@@ -85,7 +56,7 @@ pub struct Session<P: Program, M = <P as Program>::Own> {
     /// What it is notified by.
     pub notify: CapAddr,
     /// Frames sent whose ring entries can't be released yet, because an older one is in flight.
-    done: [u64; CAPACITY as usize / 64],
+    pub(crate) done: [u64; CAPACITY as usize / 64],
     /// What has to be undone when it ends.
     pub assets: Assets<P>,
 }
@@ -215,99 +186,6 @@ impl<P: Program, M: Mem> Session<P, M> {
         })
     }
 
-    /// Takes the next frame to send out of the ring, checked. `None`: there is none, as far as is known.
-    ///
-    /// # Errors
-    /// The client misbehaves.
-    #[inline]
-    pub fn next_outgoing(&mut self) -> Result<Option<Outgoing>, End> {
-        let sequence = self.transmit.head();
-        match self.transmit.pop(&self.transmit_memory)? {
-            None => Ok(None),
-            Some(entry) => self
-                .check(sequence, entry)
-                .map(Some)
-                .map_err(End::Misbehaved),
-        }
-    }
-
-    #[inline]
-    fn check(&self, sequence: u32, entry: Descriptor) -> Result<Outgoing, Kind> {
-        let page = transmit_page(&entry, self.transmit_pages.len())?;
-        let Descriptor {
-            page: place,
-            offset,
-            length,
-            flags,
-        } = entry;
-        if flags != 0 {
-            return Err(Kind::TransmitFlags(flags));
-        }
-        let pieces = pieces(offset, length);
-        let busy = self.transmit_pages.get(page as usize).map(|page| page.busy);
-        if busy.is_none_or(|busy| busy & pieces != 0) {
-            return Err(Kind::TransmitTwice {
-                page: place,
-                offset,
-            });
-        }
-        Ok(Outgoing {
-            sequence,
-            page,
-            pieces,
-            offset: place as usize * PAGE_SIZE + offset as usize,
-            length,
-        })
-    }
-
-    /// Lends a frame's memory to the device, or to a frame on its way to other sessions.
-    #[inline]
-    pub fn lend(&mut self, port: u16, frame: &Outgoing) -> Borrowed {
-        if let Some(page) = self.transmit_pages.get_mut(frame.page as usize) {
-            page.busy |= frame.pieces;
-        }
-        self.in_flight += 1;
-        Borrowed {
-            port,
-            sequence: frame.sequence,
-            page: frame.page,
-            pieces: frame.pieces,
-        }
-    }
-
-    /// Gets a frame's memory back.
-    #[inline]
-    pub fn restore(&mut self, borrowed: &Borrowed) {
-        if let Some(page) = self.transmit_pages.get_mut(borrowed.page as usize) {
-            page.busy &= !borrowed.pieces;
-        }
-        self.in_flight -= 1;
-        self.finish(borrowed.sequence);
-    }
-
-    /// The memory of a frame is no longer needed: its entry is released when all before it are.
-    #[inline]
-    pub fn finish(&mut self, sequence: u32) {
-        let oldest = self.transmit.head().wrapping_sub(self.transmit.held());
-        let bit = |index: u32| ((index % CAPACITY / 64) as usize, 1u64 << (index % 64));
-        if sequence != oldest {
-            let (word, bit) = bit(sequence);
-            self.done[word] |= bit;
-            return;
-        }
-        self.transmit.release(1);
-        let mut next = oldest.wrapping_add(1);
-        while self.transmit.held() > 0 {
-            let (word, bit) = bit(next);
-            if self.done[word] & bit == 0 {
-                break;
-            }
-            self.done[word] &= !bit;
-            self.transmit.release(1);
-            next = next.wrapping_add(1);
-        }
-    }
-
     /// Whether the `filled` ring has room for so many entries more.
     ///
     /// # Errors
@@ -410,54 +288,5 @@ impl<P: Program, M: Mem> Session<P, M> {
                 .must_notify(&self.receive, &self.transmit_memory)?;
         }
         Ok(notify)
-    }
-}
-
-/// The transmit page that an entry names, counted from 0: of so many, and the bytes lie within it.
-///
-/// # Errors
-/// The client misbehaves.
-#[inline]
-pub fn transmit_page(entry: &Descriptor, pages: usize) -> Result<u16, Kind> {
-    let page = entry.page.wrapping_sub(FIRST_TRANSMIT_PAGE);
-    if page as usize >= pages {
-        return Err(Kind::TransmitPage(entry.page));
-    }
-    match entry.offset.checked_add(entry.length) {
-        // No segment has more pages than a `u16` counts.
-        Some(end) if end <= PAGE_SIZE as u32 => Ok(page as u16),
-        _ => Err(Kind::TransmitRange {
-            offset: entry.offset,
-            length: entry.length,
-        }),
-    }
-}
-
-/// The pieces of a page that some bytes of it touch.
-#[inline]
-const fn pieces(offset: u32, length: u32) -> u16 {
-    if length == 0 {
-        return 0;
-    }
-    let first = offset >> PIECE_BITS;
-    let last = (offset + length - 1) >> PIECE_BITS;
-    ((1u32 << (last + 1)) - (1u32 << first)) as u16
-}
-
-const _: () = assert!(PAGE_SIZE >> PIECE_BITS == 16);
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pieces_are_what_is_touched() {
-        assert_eq!(pieces(0, 0), 0);
-        assert_eq!(pieces(0, 1), 1);
-        assert_eq!(pieces(255, 1), 1);
-        assert_eq!(pieces(255, 2), 3);
-        assert_eq!(pieces(0, 4096), 0xffff);
-        assert_eq!(pieces(4095, 1), 0x8000);
-        assert_eq!(pieces(2048, 1514), 0x3f00);
     }
 }

@@ -13,10 +13,12 @@ use crate::driver::{Driver, session};
 use crate::flight::Borrowed;
 use crate::frame::{MOST_PARTS, Source, Stretch};
 use crate::misbehaviour::End;
+use crate::multicast::MOST_FANOUTS;
+use crate::outgoing::Outgoing;
 use crate::outlet::{From, Outlet, Sent};
 use crate::port::State;
 use crate::receive::{Origin, deliver};
-use crate::session::{Outgoing, Session};
+use crate::session::Session;
 use crate::transport::Transport;
 
 /// Frames looked at in a round.
@@ -25,8 +27,6 @@ const ROUND: u32 = 64;
 const QUANTUM: i64 = 1536;
 /// What a frame costs at least: looking at it takes time, however short it is.
 pub(crate) const LEAST_COST: u32 = 64;
-/// Multicast frames of one session that may be on their way to others.
-const MOST_FANOUTS: u32 = 4;
 
 /// How a turn ends.
 enum Turn {
@@ -111,6 +111,7 @@ impl<P: Program, T: Transport> Driver<P, T> {
                 demux: &mut self.demux,
                 fanout: &mut self.fanout,
                 limit,
+                pieces: self.information.pieces,
             };
             let mut from = From {
                 number,
@@ -121,7 +122,7 @@ impl<P: Program, T: Transport> Driver<P, T> {
             Self::touch(&mut self.dirty, number, session);
             // Until a frame is for another session, which needs the other port too.
             let (recipient, head, rest) = loop {
-                if session.fanouts >= MOST_FANOUTS {
+                if session.fanouts as usize >= MOST_FANOUTS {
                     return Ok(Turn::Rotate);
                 }
                 let Some(frame) = next_frame(session)? else {

@@ -10,7 +10,7 @@ use dev::layout::MORE;
 use dev::session::Session;
 use dev::statistics::{Counter, Counters};
 use ethdrv::misbehaviour::{End, Kind};
-use ethdrv::session::transmit_page;
+use ethdrv::outgoing::transmit_page;
 use ring::Descriptor;
 use sys::Mem;
 

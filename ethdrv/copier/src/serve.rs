@@ -14,11 +14,12 @@ use dev::statistics::{Counter, Counters};
 use ethdrv::attach::{Attaching, Made, make_caps};
 use ethdrv::demux::MOST_GROUPS;
 use ethdrv::misbehaviour::End;
+use ethdrv::outgoing::TransmitPage;
 use ethdrv::pages::ReceivePages;
 use ethdrv::reception::{
     Outcome, Refused, Served, check_offered, group, page_count, words, write_counters,
 };
-use ethdrv::session::{self, Assets, TransmitPage};
+use ethdrv::session::{self, Assets};
 use sys::{Error, Message, Request};
 
 use crate::copier::Copier;

@@ -305,3 +305,41 @@ fn who_gives_its_pages_back_late_flips_again() {
     assert_eq!(after[0], before[0], "nothing is copied");
     assert_eq!(after[1], before[1] + 100);
 }
+
+#[test]
+fn frames_of_several_pages_come_whole_and_in_order_by_every_strategy() {
+    for receive in [
+        Receive::default(),
+        FLIP,
+        HYBRID,
+        sealed(FLIP),
+        sealed(HYBRID),
+    ] {
+        let world = World::with(32, 9014);
+        world.add_aperture();
+        let mut alice = world.attached_with(1, receive);
+        let mut bob = world.attached_with(2, FLIP);
+        let mut flipped = 0;
+        for n in 0..120u32 {
+            let lengths = [9014, 100 + n as usize * 37, 4080, 4081, 60];
+            let sent: Vec<_> = lengths[n as usize % 3..]
+                .iter()
+                .take(2)
+                .map(|length| frame(alice.port.mac, OUTSIDE, n, *length))
+                .collect();
+            for frame in &sent {
+                world.inject(frame.clone());
+                world.run();
+            }
+            world.inject(frame(bob.port.mac, OUTSIDE, n, 3000));
+            world.run();
+            assert!(alice.receive() == sent, "{receive}, {n}");
+            assert_eq!(bob.receive().len(), 1);
+            let [_, in_place, exchanged, _] = ways(&world, alice.port);
+            flipped = in_place + exchanged;
+        }
+        let copies = receive.strategy == Strategy::Copy;
+        assert_eq!(flipped > 50, !copies, "{receive}: {flipped}");
+        assert_eq!(world.counter(alice.port, Counter::NoPage), 0);
+    }
+}

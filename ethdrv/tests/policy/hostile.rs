@@ -120,7 +120,7 @@ fn pitfall_20_ranges_beyond_the_page() {
 
 #[test]
 fn flags_that_mean_nothing() {
-    for flags in [1, 2, 0x8000_0000] {
+    for flags in [1, 2, 3, 0x8000_0000] {
         misbehaves(&format!("flags {flags:#x}"), |_, alice| {
             let descriptor = Descriptor {
                 flags,

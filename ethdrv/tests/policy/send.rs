@@ -650,3 +650,60 @@ fn the_ring_goes_round_many_times() {
     }
     assert_eq!(world.counter(alice.port, Counter::SentFrames), 1400);
 }
+
+#[test]
+fn a_frame_of_several_pages_leaves_whole() {
+    let world = World::with(16, 9014);
+    let mut alice = world.client(world.port(settings(1)), 1000);
+    alice.attach().unwrap();
+    let said = frame(OUTSIDE, alice.port.mac, 1, 9000);
+    let mut entries = Vec::new();
+    // It begins with the last 100 bytes of a page: less than what is copied and checked.
+    let mut rest = &said[..];
+    for (page, offset) in [(0, 3996), (3, 0), (1, 0), (2, 0)] {
+        let length = rest.len().min(4096 - offset);
+        let (piece, others) = rest.split_at(length);
+        entries.push(alice.fill(page, offset, piece));
+        rest = others;
+    }
+    assert!(rest.is_empty());
+    let last = entries.len() - 1;
+    for entry in &mut entries[..last] {
+        entry.flags = dev::layout::MORE;
+    }
+    alice.transmit_raw_all(&entries);
+    world.run();
+    assert_eq!(world.wire(), [said]);
+    assert_eq!(world.counter(alice.port, Counter::SentFrames), 1);
+    assert_eq!(world.state(alice.port).in_flight, 0);
+}
+
+#[test]
+fn pitfall_19_a_frame_that_goes_on_in_nothing_ends_its_session() {
+    let full = |page, flags| ring::Descriptor {
+        page: dev::layout::FIRST_TRANSMIT_PAGE + page,
+        offset: 0,
+        length: 4096,
+        flags,
+    };
+    let more = dev::layout::MORE;
+    for entries in [
+        vec![full(0, more)],
+        vec![
+            full(0, more),
+            full(1, more),
+            full(2, more),
+            full(3, more),
+            full(4, 0),
+        ],
+        vec![full(0, more), full(0, 0)],
+    ] {
+        let world = World::with(16, 9014);
+        let mut alice = world.client(world.port(settings(1)), 1000);
+        alice.attach().unwrap();
+        alice.transmit_raw_all(&entries);
+        world.run();
+        assert_eq!(world.counter(alice.port, Counter::Misbehaved), 1);
+        assert!(world.wire().is_empty());
+    }
+}

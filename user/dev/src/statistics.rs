@@ -59,6 +59,8 @@ counters! {
     Runt = "runt",
     /// Not sent: longer than the link carries.
     TooLong = "too long",
+    /// Not sent: it lies in more pieces than the device takes.
+    Scattered = "in too many pieces",
     /// Not sent: the source MAC address isn't the port's.
     SpoofedMac = "source MAC not the port's",
     /// Not sent: the type is neither a protocol nor a length that fits the frame.
