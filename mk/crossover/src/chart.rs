@@ -6,10 +6,12 @@
 mod axes;
 mod cost;
 mod cpus;
+mod native;
 mod style;
 mod tornado;
 
 pub use cost::costs;
 pub use cpus::predictions;
+pub use native::copies;
 pub use style::{Error, STYLE};
 pub use tornado::decisive;

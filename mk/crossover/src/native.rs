@@ -21,8 +21,7 @@ mod sampling;
 /// Frame sizes that are copied.
 pub const SIZES: [u32; 8] = [64, 128, 256, 512, 1024, 1514, 4096, 9000];
 
-/// Half of the samples lie farther apart than this share of their median: the machine is too busy for
-/// the figures to be trusted.
+/// More than this: the machine is too busy for the figures to be trusted.
 const NOISY: f64 = 0.3;
 
 /// How copies are made.
@@ -133,7 +132,7 @@ pub enum Error {
     NoLine(&'static str),
 }
 
-/// Measures copies and reads, with so many samples each (401 take about ten seconds).
+/// Measures copies and reads, with so many samples each (401 take some seconds).
 ///
 /// # Errors
 /// See [`Error`].
@@ -161,15 +160,17 @@ impl Calibration {
         timings.filter(move |one| one.work == work && one.place == place)
     }
 
-    /// The largest share of its median by which half of a size's samples spread.
+    /// By which share of their median the middle half of the samples spreads, in nine of ten cases.
     pub fn noise(&self) -> f64 {
         let spread = |one: &Timing| {
             let Quartiles { low, median, high } = one.ticks;
             // What takes a few ticks is as noisy as the counter's step is coarse: not the machine's
             // fault.
-            (high.saturating_sub(low)) as f64 / median.max(50) as f64
+            high.saturating_sub(low) as f64 / median.max(50) as f64
         };
-        self.timings.iter().map(spread).fold(0.0, f64::max)
+        let mut spreads: Vec<f64> = self.timings.iter().map(spread).collect();
+        spreads.sort_unstable_by(f64::total_cmp);
+        spreads.get(spreads.len() * 9 / 10).copied().unwrap_or(0.0)
     }
 
     /// Whether that is too much for the figures to be trusted.
@@ -261,7 +262,7 @@ impl Calibration {
         let mut head = format!(
             "Calibrated copies of this machine: {}. Time on hardware, in ticks at {:.3} GHz.\n\
              Every price whose letter isn't M is taken from the profile \"{}\", not measured here.\n\
-             Largest spread of the middle half of samples: {:.0} % of the median{}\n\n\
+             Spread of the middle half of samples, in nine of ten cases: at most {:.0} % of the median{}\n\n\
              work              source    bytes   median   quartiles       ns\n",
             self.cpu,
             self.hertz as f64 / 1e9,

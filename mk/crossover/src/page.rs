@@ -5,6 +5,7 @@ use costmodel::{EVENTS, Event, Source, Touched};
 
 use crate::anchors::Outcome;
 use crate::chart;
+use crate::native::Calibration;
 use crate::profile::{Letter, in_ticks};
 use crate::report::Error;
 use crate::study::{Cell, Study, bytes};
@@ -29,6 +30,7 @@ struct Page<'a> {
     summary: Summary,
     cpus: Vec<Cpu>,
     predictions: Vec<Prediction>,
+    native: Option<String>,
     events: EventTable,
     anchors: Vec<Anchor>,
     letters: Vec<(&'static str, &'static str)>,
@@ -103,7 +105,11 @@ struct Anchor {
 ///
 /// # Errors
 /// A picture can't be drawn, or the page not be put together.
-pub fn html(study: &Study, anchors: &[Outcome]) -> Result<String, Error> {
+pub fn html(
+    study: &Study,
+    calibration: Option<&Calibration>,
+    anchors: &[Outcome],
+) -> Result<String, Error> {
     let mut cpus = Vec::new();
     for (number, profile) in study.profiles().iter().enumerate() {
         // One may have no answer, where only modes of an IOMMU were counted that it hasn't.
@@ -130,6 +136,7 @@ pub fn html(study: &Study, anchors: &[Outcome]) -> Result<String, Error> {
         summary: summary(study),
         cpus,
         predictions,
+        native: calibration.map(chart::copies).transpose()?,
         events: events(study),
         anchors: anchors.iter().map(anchor).collect(),
         letters: Letter::ALL
@@ -302,9 +309,10 @@ fn anchor(outcome: &Outcome) -> Anchor {
     Anchor {
         name: outcome.name.clone(),
         profile: outcome.profile.clone(),
-        published: match low == high {
-            true => format!("{} {}", number(low), outcome.unit),
-            false => format!("{} to {} {}", number(low), number(high), outcome.unit),
+        published: match low {
+            0.0 => format!("at most {} {}", number(high), outcome.unit),
+            low if low == high => format!("{} {}", number(low), outcome.unit),
+            low => format!("{} to {} {}", number(low), number(high), outcome.unit),
         },
         from: outcome.from.clone(),
         model: format!(

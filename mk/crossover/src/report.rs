@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::anchors;
 use crate::chart;
+use crate::native::Calibration;
 use crate::output;
 use crate::page;
 use crate::study::Study;
@@ -47,18 +48,18 @@ pub struct Report {
 }
 
 impl Report {
-    /// The report of a study.
+    /// The report of a study, and of what was timed on this machine, if anything was.
     ///
     /// # Errors
     /// See [`Error`].
-    pub fn new(study: &Study) -> Result<Report, Error> {
+    pub fn new(study: &Study, calibration: Option<&Calibration>) -> Result<Report, Error> {
         let csv = output::to_csv(&output::lines(study))?;
         let (first, cell) =
             page::first(study).ok_or_else(|| chart::Error::Nothing("any CPU".into()))?;
         Ok(Report {
             csv,
             svg: chart::costs(study, first, &cell)?,
-            html: page::html(study, &anchors::built_in()?)?,
+            html: page::html(study, calibration, &anchors::built_in()?)?,
         })
     }
 

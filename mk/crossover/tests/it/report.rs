@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use crossover::native;
 use crossover::output::Line;
 use crossover::profile::Profile;
 use crossover::report::Report;
@@ -18,7 +19,7 @@ use crate::study::study;
 #[test]
 fn the_files_are_well_formed_and_say_what_they_are() {
     let study = study();
-    let report = Report::new(&study).unwrap();
+    let report = Report::new(&study, None).unwrap();
     // To be looked at.
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("report");
     report.write(&folder).unwrap();
@@ -47,7 +48,7 @@ fn the_files_are_well_formed_and_say_what_they_are() {
 #[test]
 fn answers_survive_a_round_trip() {
     let study = study();
-    let csv = Report::new(&study).unwrap().csv;
+    let csv = Report::new(&study, None).unwrap().csv;
     let lines: Vec<Line> = csv::Reader::from_reader(csv.as_bytes())
         .deserialize()
         .collect::<Result<_, _>>()
@@ -62,7 +63,7 @@ fn names_with_markup_stay_names() {
     let mut profile = Profile::named("skylake-sp").unwrap();
     profile.name = "<script>alert(\"&\")</script>".into();
     let study = Study::new(expected::vectors(), vec![profile]).unwrap();
-    let report = Report::new(&study).unwrap();
+    let report = Report::new(&study, None).unwrap();
     assert!(!report.html.contains("<script>"));
     assert!(html_errors(&report.html).is_empty());
     roxmltree::Document::parse(&report.svg).unwrap();
@@ -101,12 +102,29 @@ fn as_if_counted(rows: impl Iterator<Item = Row>) -> Vectors {
 fn counted_vectors_carry_no_warning() {
     let rows = expected::vectors().rows().to_vec().into_iter();
     let study = Study::new(as_if_counted(rows), Profile::built_in().unwrap()).unwrap();
-    let report = Report::new(&study).unwrap();
+    let report = Report::new(&study, None).unwrap();
     assert!(!report.html.contains("Not a measurement"));
     assert!(!report.html.contains("EXPECTED"));
     assert!(report.html.contains("events counted (exact)"));
     assert!(report.html.contains("instructions counted (exact)"));
     assert!(report.svg.contains("events counted (exact)"));
+}
+
+#[test]
+fn what_was_timed_here_is_shown_as_such() {
+    let calibration = match native::calibrate(9) {
+        Ok(calibration) => calibration,
+        Err(error) => return assert_eq!(error, native::Error::Unavailable),
+    };
+    let base = Profile::named("sapphire-rapids").unwrap();
+    let profiles = vec![calibration.profile(&base).unwrap(), base];
+    let study = Study::new(expected::vectors(), profiles).unwrap();
+    let report = Report::new(&study, Some(&calibration)).unwrap();
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("calibrated");
+    report.write(&folder).unwrap();
+    assert!(html_errors(&report.html).is_empty());
+    assert!(report.html.contains("time on hardware; the middle half"));
+    assert!(report.html.contains("prices calibrated"));
 }
 
 #[test]
@@ -124,7 +142,7 @@ fn one_size_of_two_strategies_is_enough_for_a_report() {
     let profiles = ["skylake-sp", "pentium-3"].map(|name| Profile::named(name).unwrap());
     let study = Study::new(as_if_counted(few), profiles.into()).unwrap();
     assert_eq!(study.answers().len(), 2);
-    let report = Report::new(&study).unwrap();
+    let report = Report::new(&study, None).unwrap();
     roxmltree::Document::parse(&report.svg).unwrap();
     assert!(html_errors(&report.html).is_empty());
 }
@@ -135,7 +153,7 @@ fn a_first_cpu_without_an_answer_is_passed_over() {
     let mapped = rows.filter(|row| row.iommu == Iommu::Static);
     let profiles = ["pentium-3", "skylake-sp"].map(|name| Profile::named(name).unwrap());
     let study = Study::new(as_if_counted(mapped), profiles.into()).unwrap();
-    let report = Report::new(&study).unwrap();
+    let report = Report::new(&study, None).unwrap();
     assert!(report.svg.contains("Skylake-SP"));
     assert!(html_errors(&report.html).is_empty());
 }
