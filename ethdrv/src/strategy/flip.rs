@@ -9,7 +9,7 @@
 //! What an exchanged page holds beside the frame was somebody else's, and so was what comes back for
 //! it: a session that isn't sealed may glimpse what the device put into its pages, and what others that
 //! aren't sealed received before. For a sealed session, and out of its pages, all but the frame is
-//! zeroed first; and it exchanges with no session that isn't.
+//! zeroed first; and what arrives for it in a page that another client can see is copied instead.
 
 use dev::Program;
 use dev::layout::MORE;
