@@ -211,6 +211,7 @@ impl<P: Program, T: Transport> Driver<P, T> {
         self.hand_out();
         self.work();
         busy |= self.slots.unpin_dead(&self.program);
+        self.use_freed_slots();
         self.refill();
         self.publish();
         if self.demux.take_change() {

@@ -58,6 +58,8 @@ pub struct Receiving {
     pub working: bool,
     /// What could not be had, so that it isn't tried again.
     pub refused: Option<Receive>,
+    /// Slots that have to be free before it is tried again all the same; 0 if it wasn't for these.
+    pub lacks: usize,
     /// Pieces of frames that are to be pushed when a batch of exchanges is done.
     pub deferred: u32,
     /// The pages that its client can't see.
@@ -76,6 +78,7 @@ impl Receiving {
             wants: false,
             working: false,
             refused: None,
+            lacks: 0,
             deferred: 0,
             hidden: Hidden {
                 slots: Vec::new(),

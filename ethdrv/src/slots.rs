@@ -82,6 +82,9 @@ pub struct Slots<P: Program> {
     free: Vec<SlotNumber>,
     /// Without an owner and no longer away: to be unpinned.
     dead: Vec<SlotNumber>,
+    /// Some became free since somebody lacked some.
+    freed: bool,
+    lacked: bool,
 }
 
 impl<P: Program> Default for Slots<P> {
@@ -91,6 +94,8 @@ impl<P: Program> Default for Slots<P> {
             slots: Vec::new(),
             free: Vec::new(),
             dead: Vec::new(),
+            freed: false,
+            lacked: false,
         }
     }
 }
@@ -126,6 +131,19 @@ impl<P: Program> Slots<P> {
     /// Slots that are free.
     pub fn free(&self) -> usize {
         self.free.len()
+    }
+
+    /// Somebody lacks slots, and waits until some are free.
+    pub const fn lack(&mut self) {
+        self.lacked = true;
+    }
+
+    /// Whether somebody lacked slots, and some became free: told once.
+    pub const fn take_freed(&mut self) -> bool {
+        let told = self.lacked && self.freed;
+        self.freed = false;
+        self.lacked &= !told;
+        told
     }
 
     /// The first aperture, through which exchanges are asked for.
@@ -269,6 +287,7 @@ impl<P: Program> Slots<P> {
         let Some(window) = self.windows.get(last.aperture()) else {
             return;
         };
+        self.freed = true;
         // An aperture that is gone holds no pins: init is taking the driver down.
         let _ = window.unpin_each(program, &slots[..taken]);
         for slot in &slots[..taken] {

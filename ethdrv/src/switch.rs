@@ -18,7 +18,7 @@ use sys::object::Table;
 use sys::{Cap, Error};
 
 use crate::demux::PortNumber;
-use crate::driver::Driver;
+use crate::driver::{Driver, session};
 use crate::pages::ReceivePages;
 use crate::port::State;
 use crate::receiving::{Phase, Receiving};
@@ -56,6 +56,27 @@ impl<P: Program, T: Transport> Driver<P, T> {
         {
             session.receiving.working = true;
             self.jobs.push_back(number);
+        }
+    }
+
+    /// Slots may have become free: whoever lacked no more than there are now tries again.
+    pub(crate) fn use_freed_slots(&mut self) {
+        if !self.slots.take_freed() {
+            return;
+        }
+        for number in 0..self.ports.len() as PortNumber {
+            let Some(Session { receiving, .. }) = session(&mut self.ports, number) else {
+                continue;
+            };
+            if receiving.refused.is_none() || receiving.lacks == 0 {
+                continue;
+            }
+            if receiving.lacks > self.slots.free() {
+                self.slots.lack();
+                continue;
+            }
+            receiving.refused = None;
+            self.go_over(number);
         }
     }
 
@@ -133,6 +154,7 @@ fn prepare<P: Program>(
         assets,
         ..
     } = session;
+    receiving.lacks = 0;
     let all = pages.total() as u16;
     let hidden = hidden_pages(all) * receiving.sealed as u16;
     if receiving.hidden.bought < hidden {
@@ -154,6 +176,9 @@ fn prepare<P: Program>(
     let missing =
         (all - receiving.pinned) as usize + hidden as usize - receiving.hidden.slots.len();
     if missing > slots.free() {
+        // By then what it has pinned is unpinned.
+        receiving.lacks = all as usize + hidden as usize;
+        slots.lack();
         return Err(Error::new(EMFILE));
     }
     if receiving.pinned < all {

@@ -1,9 +1,10 @@
 //! Strategies changed while frames come.
 
 use dev::settings::Receive;
+use dev::statistics::Counter;
 
 use crate::flip::{FLIP, HYBRID, sealed, world};
-use crate::support::{OUTSIDE, frame};
+use crate::support::{OUTSIDE, World, frame};
 
 #[test]
 fn no_frame_is_lost_by_a_change_of_strategy() {
@@ -81,4 +82,47 @@ fn slots_are_given_back_by_who_copies_again() {
             assert_eq!(now, pinned);
         }
     }
+}
+
+#[test]
+fn who_finds_no_slot_free_flips_when_enough_come_back() {
+    let world = World::with_capacity(64);
+    world.add_aperture();
+    let attach = |n, receive_pages| {
+        let port = world.port(dev::settings::PortSettings {
+            receive: FLIP,
+            receive_pages,
+            ..crate::support::settings(n)
+        });
+        let mut client = world.client(port, 1000);
+        client.receive_pages = receive_pages;
+        client.attach().unwrap();
+        world.run();
+        client
+    };
+    let mut alice = attach(1, 240);
+    let mut bob = attach(2, 240);
+    let _carol = attach(3, 24);
+    let warm_up = |bob: &mut crate::support::client::Client| {
+        for n in 0..200 {
+            world.inject(frame(bob.port.mac, OUTSIDE, n, 1000));
+            world.run();
+            bob.receive();
+        }
+    };
+    warm_up(&mut bob);
+    // What the device has of alice's stays pinned when she attaches anew: too few slots are left for
+    // her pages until frames have come in them.
+    alice.attach().unwrap();
+    world.run();
+    warm_up(&mut bob);
+    let before = world.counter(alice.port, Counter::Copied);
+    for n in 0..100 {
+        let sent = frame(alice.port.mac, OUTSIDE, n, 1000);
+        world.inject(sent.clone());
+        world.run();
+        assert_eq!(alice.receive(), [sent]);
+    }
+    let copied = world.counter(alice.port, Counter::Copied) - before;
+    assert!(copied < 40, "{copied} of 100 are copied");
 }
