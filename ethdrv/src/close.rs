@@ -138,7 +138,7 @@ impl<P: Program, T: Transport> Driver<P, T> {
         self.schedule.remove(number);
         self.awaiting_room -= session.awaits_room as u32;
         self.awaiting_flights += (session.in_flight > 0) as u32;
-        self.leave_pages(&mut session);
+        self.leave_pages(number, &mut session);
         if let Some(port) = self.port(number) {
             port.state = State::Closing(Closing::of(session));
         }
@@ -148,7 +148,7 @@ impl<P: Program, T: Transport> Driver<P, T> {
 
     /// A session leaves its receive pages: those that are away are unpinned when they come back, the
     /// others by and by.
-    fn leave_pages(&mut self, session: &mut Session<P>) {
+    fn leave_pages(&mut self, number: PortNumber, session: &mut Session<P>) {
         let receiving = &session.receiving;
         let seen = (0..session.pages.total() as u16).filter_map(|page| session.pages.slot(page));
         let hidden = receiving.hidden.slots.iter().copied().flatten();
@@ -160,7 +160,7 @@ impl<P: Program, T: Transport> Driver<P, T> {
         if receiving.phase == Phase::Flipping {
             self.posting.leave(receiving.share);
         }
-        self.posting.close();
+        self.posting.close(number, session);
         self.post_more();
     }
 

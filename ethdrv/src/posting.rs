@@ -25,7 +25,9 @@ use crate::transport::Transport;
 pub struct Posting {
     /// Buffers that the device takes.
     capacity: usize,
+    /// Each port once at most, for which there is room.
     wanting: VecDeque<PortNumber>,
+    ports: usize,
     /// Shares of all sessions that flip, together.
     shares: u64,
     /// Sessions that there are.
@@ -45,6 +47,7 @@ impl Posting {
 
     /// Makes room for one more port. `false`: there is no memory.
     pub fn reserve(&mut self, ports: usize) -> bool {
+        self.ports = self.ports.max(ports);
         self.wanting
             .try_reserve(ports.saturating_sub(self.wanting.len()))
             .is_ok()
@@ -56,8 +59,12 @@ impl Posting {
     }
 
     /// A session ends.
-    pub fn close(&mut self) {
+    pub fn close<P: Program>(&mut self, number: PortNumber, session: &Session<P>) {
         self.sessions -= 1;
+        if session.receiving.wants {
+            // The next session at its port must not find itself in the queue.
+            self.wanting.retain(|other| *other != number);
+        }
     }
 
     /// A session of this share flips from now on.
@@ -99,6 +106,7 @@ impl Posting {
         let receiving = &mut session.receiving;
         if receiving.phase == Phase::Flipping && !receiving.wants {
             receiving.wants = true;
+            debug_assert!(self.wanting.len() < self.ports, "a port stands here twice");
             self.wanting.push_back(number);
         }
     }

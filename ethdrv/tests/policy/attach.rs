@@ -568,3 +568,15 @@ fn a_client_without_pages_for_its_transmit_segment_is_told_so() {
     );
     assert!(refused.is_err(), "a notification is no port");
 }
+
+#[test]
+fn who_attaches_often_stands_once_in_the_queue_of_those_whose_pages_are_posted() {
+    let world = crate::flip::world();
+    // Nothing comes: the device has all the buffers that it takes, and nobody's turn comes.
+    let mut alice = world.attached_with(1, crate::flip::FLIP);
+    for _ in 0..3 {
+        world.advance(1_000_000_000);
+        alice.attach().unwrap();
+        world.run();
+    }
+}
