@@ -12,6 +12,10 @@
 //! charged to the process that entered the kernel. What the wire process itself takes is not: a
 //! network does not run on this CPU. `.driver`, `.stack` and `.rest` are the parts.
 //!
+//! These are with copying, and one user. `.flip`: with a second user who sends and receives nothing; both
+//! flip, so that half of the frames come in pages of the recipient's, and the other half are exchanged.
+//! `.hybrid`: so too, from 600 bytes on.
+//!
 //! `switches.echo64.*`: how often, an echo, the CPU switched to the address space of driver or stack.
 //!
 //! The wire process is less urgent than both, so it runs when they have nothing left to do: what is on
@@ -27,6 +31,7 @@ mod wire;
 
 use core::fmt;
 
+use dev::settings::{Receive, Strategy};
 use guest::report;
 use guest::say;
 use guest::statistics::Tenths;
@@ -43,6 +48,8 @@ rt::entry!(main);
 
 /// Echoes measured, unless the command line says how many.
 const ECHOES: u64 = 4096;
+/// The length in bytes from which on `hybrid` flips here: between the two that are measured.
+const THRESHOLD: u16 = 600;
 /// Echoes before that.
 const WARM_UP: u64 = 512;
 
@@ -98,32 +105,58 @@ fn main() {
 fn run() -> Result<(), Failure> {
     let boot = system::boot()?;
     let echoes = echoes(&boot.command_line)?;
-    let (system, mut wire) = System::start(&boot)?;
+    let (mut system, mut wire) = System::start(&boot)?;
     let mut peer = Peer::new();
-    wire.resolve(&mut peer)?;
+    wire.resolve(&system, &mut peer)?;
+    measure_all(&system, &mut wire, &mut peer, echoes, "")?;
+    // With one user alone, each frame would lie in a page of the recipient's.
+    system.add_user("idle", system::IDLE_MAC, system::IDLE_ADDRESS)?;
+    system.add_receive_slots()?;
+    for (suffix, strategy) in [(".flip", Strategy::Flip), (".hybrid", Strategy::Hybrid)] {
+        system.set_receive(Receive {
+            strategy,
+            threshold: THRESHOLD,
+            ..Receive::default()
+        })?;
+        let before = system.ways()?;
+        measure_all(&system, &mut wire, &mut peer, echoes, suffix)?;
+        let after = system.ways()?;
+        let [_, in_place, exchanged] = [0, 1, 2].map(|n| after[n] - before[n]);
+        if in_place == 0 || exchanged == 0 {
+            return Err(Failure::Peer(
+                "nothing was delivered in place, or nothing exchanged",
+            ));
+        }
+        say!("echo{suffix}: {in_place} frames in place, {exchanged} exchanged");
+    }
+    Ok(())
+}
+
+/// Measures and prints all figures of a strategy.
+fn measure_all(
+    system: &System,
+    wire: &mut WireProcess,
+    peer: &mut Peer,
+    echoes: u64,
+    suffix: &str,
+) -> Result<(), Failure> {
     let runs = [
         ("udp64.1", "echo64.1", 64, 1),
         ("udp64.32", "echo64.32", 64, 32),
         ("udp1400.32", "", 1400, 32),
     ];
     for (name, switches, payload, outstanding) in runs {
-        let spent = measure(
-            &system,
-            &mut wire,
-            &mut peer,
-            payload,
-            (outstanding, echoes),
-        )?;
+        let spent = measure(system, wire, peer, payload, (outstanding, echoes))?;
         let each = |total: u64| Tenths((total * 10 + echoes / 2) / echoes);
         let all = spent.driver + spent.stack + spent.rest;
-        say!("figure echo.{name} {} instructions", each(all));
+        say!("figure echo.{name}{suffix} {} instructions", each(all));
         for (part, cycles) in [
             ("driver", spent.driver),
             ("stack", spent.stack),
             ("rest", spent.rest),
         ] {
             say!(
-                "figure echo.{name}.{part} {} instructions ungated",
+                "figure echo.{name}{suffix}.{part} {} instructions ungated",
                 each(cycles)
             );
         }
@@ -131,7 +164,7 @@ fn run() -> Result<(), Failure> {
             // To a thousandth: at 32 outstanding they are a fraction.
             let mills = (spent.switches * 1000 + echoes / 2) / echoes;
             let (whole, rest) = (mills / 1000, mills % 1000);
-            say!("figure switches.{switches} {whole}.{rest:03} switches");
+            say!("figure switches.{switches}{suffix} {whole}.{rest:03} switches");
         }
     }
     Ok(())
@@ -185,9 +218,9 @@ fn measure(
     payload: usize,
     (outstanding, echoes): (u64, u64),
 ) -> Result<Spent, Failure> {
-    wire.echo(peer, payload, outstanding, WARM_UP)?;
+    wire.echo(system, peer, payload, outstanding, WARM_UP)?;
     let before = Counted::now(system)?;
-    wire.echo(peer, payload, outstanding, echoes)?;
+    wire.echo(system, peer, payload, outstanding, echoes)?;
     let after = Counted::now(system)?;
     let driver = after.driver.cycles - before.driver.cycles;
     let stack = after.stack.cycles - before.stack.cycles;

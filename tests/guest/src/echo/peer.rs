@@ -9,7 +9,7 @@ use smoltcp::wire::{
 };
 
 use crate::Failure;
-use crate::system::{STACK_ADDRESS, STACK_MAC};
+use crate::system::{IDLE_MAC, STACK_ADDRESS, STACK_MAC};
 
 /// Longest frame.
 pub const FRAME: usize = 1514;
@@ -139,6 +139,10 @@ impl Peer {
     pub fn hear(&mut self, frame: &[u8], heard: &mut Heard) -> Result<(), Failure> {
         let wrong = |_| Failure::Peer("the stack sends what is no packet");
         let ethernet = EthernetFrame::new_checked(frame).map_err(wrong)?;
+        if ethernet.src_addr() == EthernetAddress(IDLE_MAC) {
+            // It says who it is when it starts.
+            return Ok(());
+        }
         if ethernet.src_addr() != EthernetAddress(STACK_MAC) {
             return Err(Failure::Peer("a frame from somebody else"));
         }

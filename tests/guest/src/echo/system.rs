@@ -1,4 +1,6 @@
-//! The system under the bench: driver on the simulated wire, one port, one stack.
+//! The system under the bench: driver on the simulated wire, and [users](users).
+
+mod users;
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -7,11 +9,8 @@ use core::net::Ipv4Addr;
 use abi::boot::slot;
 use abi::cap::{CapAddr, Kind, Rights};
 use abi::error::ENODEV;
-use dev::Mac;
 use dev::admin::Admin;
 use dev::badge::ADMIN_BADGE;
-use dev::port::Port;
-use dev::settings::{Pinning, PortSettings, Rate, Receive};
 use ethdrv::grant;
 use ethdrv::wire::{End, layout};
 use guest::children::{BANK, Failed, Nursery, SELF};
@@ -19,9 +18,8 @@ use init::archive::Archive;
 use init::boot::Boot;
 use init::host::priority;
 use init::launch::OWN_BANK;
-use netstack::config::{Config, Ipv4, Ipv6, Services};
 use rt::child::{Child, Grant, Image, Program};
-use rt::{Kernel, shared, slots};
+use rt::{Kernel, Mapping, shared, slots};
 use sys::bank::Bank;
 use sys::object::{Aperture, DeviceDma, Notify, Process, Table};
 use sys::{Cap, Error};
@@ -34,15 +32,17 @@ pub const STACK_MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
 /// The stack's IPv4 address.
 pub const STACK_ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 21);
 
+/// The other user's MAC address.
+pub const IDLE_MAC: [u8; 6] = [2, 0, 0, 0, 0, 2];
+/// The other user's IPv4 address.
+pub const IDLE_ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 22);
+
 /// The device's own MAC address, which nobody uses.
 const DEVICE_MAC: [u8; 6] = [2, 0, 0, 0, 0, 0xff];
-/// Limits of the banks of driver and stack: ample.
+/// Limit of the driver's bank: ample.
 const DRIVER_LIMIT: u64 = 4096;
-const STACK_LIMIT: u64 = 8192;
-/// Pages each way, as a user gets by default.
-const PORT_PAGES: u16 = 128;
-/// The stack is more urgent than the wire process, which runs as init does.
-const STACK_PRIORITY: u8 = priority::INIT + 4;
+/// The number of the window over the driver's pool.
+const POOL_VIEW: usize = 0;
 /// The notification bit of the wire process's that the driver sets.
 const WIRE_BIT: u64 = 0;
 
@@ -50,8 +50,16 @@ const WIRE_BIT: u64 = 0;
 pub struct System {
     /// The driver.
     pub driver: Cap<Process>,
-    /// The stack.
+    /// The stack that echoes.
     pub stack: Cap<Process>,
+    archive: Archive<'static>,
+    admin: Admin,
+    driver_bank: Cap<Bank>,
+    function: Cap<DeviceDma>,
+    /// The windows that the driver sees, by their numbers.
+    windows: Vec<(usize, Mapping)>,
+    /// The numbers of the users' ports.
+    ports: Vec<u64>,
 }
 
 /// Says in which step an error came.
@@ -75,7 +83,6 @@ impl System {
         let archive = archive(boot)?;
         let mut nursery = Nursery::new().map_err(during("preparing to start programs"))?;
         let driver_bank = sub_bank(DRIVER_LIMIT).map_err(during("making the driver's bank"))?;
-        let stack_bank = sub_bank(STACK_LIMIT).map_err(during("making the stack's bank"))?;
 
         let function = Cap::at(slots::take().map_err(during("taking a slot"))?);
         let pool = own(driver_bank, function, true).map_err(during("making the driver's pool"))?;
@@ -118,71 +125,31 @@ impl System {
             .device(&Kernel)
             .map_err(during("asking the driver for its device"))?;
 
-        let port = Port::at(capability()?);
-        let port_memory =
-            own(driver_bank, function, false).map_err(during("making the port's aperture"))?;
-        let settings = PortSettings {
-            mac: Mac::new(STACK_MAC),
-            rate: Rate::default(),
-            transmit_pages: PORT_PAGES,
-            receive_pages: PORT_PAGES,
-            receive: Receive::default(),
-            pinning: Pinning::default(),
-        };
-        admin
-            .add_port(
-                &Kernel,
-                &settings,
-                port_memory.aperture,
-                port_memory.window,
-                port,
-            )
-            .map_err(during("asking the driver for a port"))?;
-
-        let config = Config {
-            ipv4: Ipv4::Static {
-                address: STACK_ADDRESS,
-                prefix_length: 24,
-                gateway: None,
-            },
-            ipv6: Ipv6::Off,
-            services: Services {
-                echo: true,
-                ..Services::NONE
-            },
-            ..Config::new("echo", STACK_MAC)
-        };
-        let stack = start_program(
-            &mut nursery,
-            Program {
-                arguments: &postcard(&config)?,
-                priority: STACK_PRIORITY,
-                ..Program::new("netstack", &image(&archive, "bin/netstack")?, stack_bank)
-            },
-            &[Grant::new(slot::GRANT, port.address())],
-        )
-        .map_err(during("starting the stack"))?;
-        nursery.end();
-
-        let windows = [pool.window, port_memory.window]
-            .into_iter()
-            .map(|window| {
-                let place = shared::map(window, Rights::READ | Rights::WRITE)?;
-                Ok(place.mapping())
-            })
-            .collect::<Result<Vec<_>, Error>>()
-            .map_err(during("mapping the driver's windows"))?;
-        let system = System {
+        let own_window = window_memory(pool.window)?;
+        let mut system = System {
             driver: driver.process,
-            stack: stack.process,
+            stack: SELF,
+            archive,
+            admin,
+            driver_bank,
+            function,
+            windows: vec![(POOL_VIEW, own_window)],
+            ports: Vec::new(),
         };
+        system.stack = system.add_user("echo", STACK_MAC, STACK_ADDRESS)?;
         let wire = WireProcess {
             end,
-            windows,
             interrupt: Cap::<Notify>::at(interrupt),
         };
         Ok((system, wire))
     }
+}
+
+/// A window of the driver's, as the wire process sees it.
+fn window_memory(window: Cap<Table>) -> Result<Mapping, Failure> {
+    shared::map(window, Rights::READ | Rights::WRITE)
+        .map(|place| place.mapping())
+        .map_err(during("mapping the driver's windows"))
 }
 
 /// What the kernel tells the program in init's place.

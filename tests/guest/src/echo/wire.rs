@@ -1,7 +1,5 @@
 //! The wire process: carries frames between the driver's windows and the host at the other end.
 
-use alloc::vec::Vec;
-
 use ethdrv::wire::End;
 use rt::{Kernel, Mapping};
 use sys::object::Notify;
@@ -9,6 +7,7 @@ use sys::{Cap, Mem, Sys};
 
 use crate::Failure;
 use crate::peer::{FRAME, Heard, Peer};
+use crate::system::System;
 
 /// How often nothing but other frames may come before the stack is given up.
 const PATIENCE: u32 = 1000;
@@ -17,20 +16,18 @@ const PATIENCE: u32 = 1000;
 pub struct WireProcess {
     /// Its end of the rings.
     pub end: End<Mapping>,
-    /// The windows that the driver sees, by their numbers.
-    pub windows: Vec<Mapping>,
     /// The driver's interrupt.
     pub interrupt: Cap<Notify>,
 }
 
 impl WireProcess {
     /// Asks for the stack's address until it answers.
-    pub fn resolve(&mut self, peer: &mut Peer) -> Result<(), Failure> {
+    pub fn resolve(&mut self, system: &System, peer: &mut Peer) -> Result<(), Failure> {
         for _ in 0..PATIENCE {
             let request = peer.request();
-            self.arrive(request)?;
+            self.arrive(system, request)?;
             self.tell()?;
-            if self.listen(peer)?.resolved {
+            if self.listen(system, peer)?.resolved {
                 return Ok(());
             }
         }
@@ -40,6 +37,7 @@ impl WireProcess {
     /// Has `count` datagrams echoed, `outstanding` of them at a time.
     pub fn echo(
         &mut self,
+        system: &System,
         peer: &mut Peer,
         payload: usize,
         outstanding: u64,
@@ -49,11 +47,11 @@ impl WireProcess {
         while back < count {
             while sent < count && sent - back < outstanding {
                 let datagram = peer.datagram(payload);
-                self.arrive(datagram)?;
+                self.arrive(system, datagram)?;
                 sent += 1;
             }
             self.tell()?;
-            let heard = self.listen(peer)?;
+            let heard = self.listen(system, peer)?;
             back += heard.echoes;
             in_vain = if heard.echoes > 0 { 0 } else { in_vain + 1 };
             if in_vain > PATIENCE {
@@ -64,7 +62,7 @@ impl WireProcess {
     }
 
     /// A frame arrives: what DMA would do.
-    fn arrive(&mut self, frame: &[u8]) -> Result<(), Failure> {
+    fn arrive(&mut self, system: &System, frame: &[u8]) -> Result<(), Failure> {
         let buffer = self
             .end
             .buffer()?
@@ -72,7 +70,8 @@ impl WireProcess {
         if frame.len() > buffer.span.length {
             return Err(Failure::Peer("the driver's buffers are too short"));
         }
-        self.window(buffer.span.window)?
+        system
+            .window(buffer.span.window)?
             .write(buffer.span.offset, frame)?;
         self.end.filled(buffer.token, frame.len())?;
         Ok(())
@@ -87,7 +86,7 @@ impl WireProcess {
     }
 
     /// Waits for frames, and hands to the host those that there are.
-    fn listen(&mut self, peer: &mut Peer) -> Result<Heard, Failure> {
+    fn listen(&mut self, system: &System, peer: &mut Peer) -> Result<Heard, Failure> {
         if !self.end.ask()? {
             Kernel.wait([0; 4]);
         }
@@ -100,7 +99,7 @@ impl WireProcess {
                     .get_mut(length..length + piece.length)
                     .ok_or(Failure::Peer("a frame is too long"))?;
                 if piece.length > 0 {
-                    self.window(piece.window)?.read(piece.offset, into)?;
+                    system.window(piece.window)?.read(piece.offset, into)?;
                 }
                 length += piece.length;
             }
@@ -109,15 +108,9 @@ impl WireProcess {
         self.end.carried();
         if heard.asked {
             let answer = peer.answer();
-            self.arrive(answer)?;
+            self.arrive(system, answer)?;
         }
         self.tell()?;
         Ok(heard)
-    }
-
-    fn window(&self, number: usize) -> Result<&Mapping, Failure> {
-        self.windows
-            .get(number)
-            .ok_or(Failure::Peer("the driver names a window that isn't there"))
     }
 }

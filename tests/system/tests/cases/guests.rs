@@ -192,6 +192,9 @@ fn echo(case: &Case) -> Result<()> {
         "echo.udp64.1",
         "echo.udp64.32",
         "echo.udp1400.32",
+        "echo.udp64.32.flip",
+        "echo.udp1400.32.flip",
+        "echo.udp1400.32.hybrid",
         "switches.echo64.1",
         "switches.echo64.32",
     ] {
