@@ -18,12 +18,17 @@ const LEFT: usize = 4;
 /// Adds what lies in a page to the report. Answers where a byte lies that belongs to no frame.
 pub fn search(page: &[u8; PAGE], own: u8, report: &mut Report) -> Option<usize> {
     report.searched += PAGE as u32;
-    for three in page.windows(3) {
-        let whose = three[2] & 0xf;
-        if three == block_start(MARK, whose) && whose != own {
+    for block in page.windows(8) {
+        // A whole block: where a frame ends in the middle of one, what follows is of an earlier frame, and
+        // the two together must not look like a third user's.
+        let whose = block[2] & 0xf;
+        let is_whole = block[2..].iter().all(|byte| byte & 0xf0 == 0x40);
+        if is_whole && block[..3] == block_start(MARK, whose) && whose != own {
             report.others += 1;
         }
-        if three == block_start(PRIVATE, whose) {
+    }
+    for three in page.windows(3) {
+        if three == block_start(PRIVATE, three[2] & 0xf) {
             report.private += 1;
         }
     }
