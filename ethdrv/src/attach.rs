@@ -22,6 +22,7 @@ use sys::{Cap, Error, Message};
 use crate::close::Closing;
 use crate::demux::PortNumber;
 use crate::driver::Driver;
+use crate::outgoing::TransmitPage;
 use crate::pages::ReceivePages;
 use crate::port::{State, kick_bit, session_badge};
 use crate::session::{Assets, Session};
@@ -176,10 +177,15 @@ impl<P: Program, T: Transport> Driver<P, T> {
             Step::Pins => {
                 let (next, wanted) = next_pins(attaching);
                 let segment = attaching.segment();
-                let pinned = port
-                    .window
-                    .pin(program, segment, wanted, &mut attaching.assets.pins);
-                pinned.map(|()| attaching.step = next).map_err(refuse_pin)
+                let pins = &mut attaching.assets.pins;
+                let all = FIRST_TRANSMIT_PAGE as usize + attaching.transmit_pages as usize;
+                match pins.try_reserve_exact(all - pins.len()) {
+                    Ok(()) => {
+                        let pinned = port.window.pin(program, segment, wanted, pins);
+                        pinned.map(|()| attaching.step = next).map_err(refuse_pin)
+                    }
+                    Err(_) => Err(Refusal::DriverFull),
+                }
             }
             Step::Open => {
                 self.open(number);
@@ -242,8 +248,14 @@ impl<P: Program, T: Transport> Driver<P, T> {
         let mut assets = assets;
         let pages = ReceivePages::new(receive_pages);
         let slots = receive_pages + hidden_pages(receive_pages);
-        let room = assets.slots.try_reserve(slots as usize).is_ok();
+        // The transmit pages are noted when the session begins: what is free now is free then.
+        let transmit = Vec::<TransmitPage>::new().try_reserve_exact(assets.pins.len());
+        let room = transmit.is_ok() && assets.slots.try_reserve(slots as usize).is_ok();
         let (Ok(caps), Some(receive), Some(pages), true) = (answered, receive, pages, room) else {
+            answered
+                .iter()
+                .flat_map(|caps| &caps[..3])
+                .for_each(|slot| self.program.give_slot(*slot));
             let closing = Closing::refused(assets, [notify].into(), resume, Refusal::DriverFull);
             port.state = State::Closing(closing);
             self.jobs.push_back(number);
