@@ -95,10 +95,16 @@ impl Demux {
     }
 
     /// A session wants a group's frames.
-    pub fn subscribe(&mut self, port: PortNumber, group: Mac) {
+    ///
+    /// `false`: there is no memory for one more group.
+    pub fn subscribe(&mut self, port: PortNumber, group: Mac) -> bool {
+        if self.groups.try_reserve(1).is_err() {
+            return false;
+        }
         let members = self.groups.entry(group).or_default();
         self.changed |= members.is_empty();
         members.insert(port);
+        true
     }
 
     /// A session no longer wants a group's frames.

@@ -4,7 +4,7 @@
 //! never waits for anybody.
 
 use abi::cap::CapAddr;
-use abi::error::{EBUSY, EMFILE, ENOENT, ENOSYS, Status};
+use abi::error::{EBUSY, EMFILE, ENOENT, ENOMEM, ENOSYS, Status};
 use dev::badge::Badge;
 use dev::port::{on_port, on_session};
 use dev::refusal::Refusal;
@@ -149,8 +149,11 @@ impl<P: Program, T: Transport> Driver<P, T> {
                     if session.groups.len() >= MOST_GROUPS {
                         return Err(Error::new(EMFILE).into());
                     }
+                    let room = session.groups.try_reserve(1).is_ok();
+                    if !room || !self.demux.subscribe(number, group) {
+                        return Err(Error::new(ENOMEM).into());
+                    }
                     session.groups.push(group);
-                    self.demux.subscribe(number, group);
                 }
                 words(&[])
             }

@@ -86,3 +86,27 @@ fn who_attaches_when_the_driver_has_no_memory_is_refused_and_the_driver_goes_on(
         );
     }
 }
+
+#[test]
+fn who_subscribes_when_the_driver_has_no_memory_is_refused_and_the_driver_goes_on() {
+    let world = World::new();
+    let mut alice = world.attached(1);
+    let program = alice.program.clone();
+    let group = |n: u8| dev::Mac::new([0x33, 0x33, 0, 0, 0, n]);
+    REFUSED.set((700, 4096));
+    let last = (0..32).find_map(|n| {
+        let outcome = alice.session().subscribe(&program, group(n), true);
+        outcome.err().map(|error| (n, error))
+    });
+    REFUSED.set((0, 0));
+    let (refused, error) = last.unwrap();
+    assert!(error.is(abi::error::ENOMEM), "{error}");
+    let sent = frame(group(refused - 1), OUTSIDE, 1, 100);
+    world.inject(sent.clone());
+    world.run();
+    assert_eq!(alice.receive(), [sent]);
+    alice
+        .session()
+        .subscribe(&program, group(refused), true)
+        .unwrap();
+}
