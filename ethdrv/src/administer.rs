@@ -6,7 +6,7 @@ use abi::error::{EBADF, EEXIST, EINVAL, EMFILE, ENOENT, ENOMEM, ENOSYS};
 use dev::admin::{self, method};
 use dev::program::PROCESS;
 use dev::refusal::Refusal;
-use dev::settings::{Pinning, PortSettings, Rate, Receive, address_from_words};
+use dev::settings::{PortSettings, Rate, Receive, address_from_words};
 use dev::window::Window;
 use dev::{Mac, Program};
 use sys::object::Aperture;
@@ -94,10 +94,6 @@ impl<P: Program, T: Transport> Driver<P, T> {
     fn add_port(&mut self, request: &Request) -> Served {
         let [_, settings @ ..] = request.words;
         let settings = PortSettings::from_words(settings, self.information.frame_limit)?;
-        if settings.pinning == Pinning::Frame {
-            // Pages are pinned for the session, or the port is not made.
-            return Err(Error::new(ENOSYS).into());
-        }
         if self.demux.is_taken(settings.mac) {
             return Err(Error::new(EEXIST).into());
         }

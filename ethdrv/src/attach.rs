@@ -4,26 +4,31 @@
 //! loss of that bank (the receive segment itself, aperture, window, its own records) is the driver's.
 //! A step that fails undoes what was made, and the client is told which of its offers was at fault.
 
+mod make;
+
 use alloc::vec::Vec;
 
 use abi::batch::LIMIT;
-use abi::cap::{CapAddr, Kind, Rights};
-use abi::error::{EACCES, EBADF, EDQUOT, EMFILE, ENOMEM, OK};
+use abi::cap::{CapAddr, Rights};
+use abi::error::{EACCES, EBADF, EMFILE, ENOMEM, OK};
 use dev::Program;
-use dev::layout::{FIRST_RECEIVE_PAGE, FIRST_TRANSMIT_PAGE};
-use dev::program::{BANK, PROCESS, describe, weaken};
+use dev::layout::FIRST_TRANSMIT_PAGE;
+use dev::program::{PROCESS, weaken};
 use dev::refusal::Refusal;
+use dev::settings::Pinning;
 use dev::statistics::Counter;
 use dev::window::{Wanted, direction};
-use sys::bank::{Bank, BankRights, Verifier};
+use sys::bank::Verifier;
 use sys::object::Table;
 use sys::{Cap, Error, Message};
 
+use self::make::{buy_pages, check_offer, make_bank, make_segment, map};
 use crate::close::Closing;
 use crate::demux::PortNumber;
 use crate::driver::Driver;
 use crate::outgoing::TransmitPage;
 use crate::pages::ReceivePages;
+use crate::per_frame::FramePins;
 use crate::port::{State, kick_bit, session_badge};
 use crate::session::{Assets, Session};
 use crate::switch::hidden_pages;
@@ -49,6 +54,8 @@ pub struct Made<P: Program> {
     pub notify: CapAddr,
     /// Receive pages.
     pub receive_pages: u16,
+    /// Transmit pages.
+    pub transmit_pages: u16,
     /// What was made.
     pub assets: Assets<P>,
 }
@@ -133,7 +140,8 @@ impl<P: Program> Attaching<P> {
 
     /// All is made: what a session is made of. What was only needed to make it is given back.
     pub fn finish(self, program: &P) -> Made<P> {
-        for slot in [Some(self.bank), Some(self.segment), self.session_bank]
+        let segment = Some(self.segment).filter(|_| self.assets.transmit.is_none());
+        for slot in [Some(self.bank), segment, self.session_bank]
             .into_iter()
             .flatten()
         {
@@ -143,6 +151,7 @@ impl<P: Program> Attaching<P> {
             resume: self.resume,
             notify: self.notify,
             receive_pages: self.receive_pages,
+            transmit_pages: self.transmit_pages,
             assets: self.assets,
         }
     }
@@ -175,7 +184,7 @@ impl<P: Program, T: Transport> Driver<P, T> {
         let program = &self.program;
         let done = match attaching.step {
             Step::Pins => {
-                let (next, wanted) = next_pins(attaching);
+                let (next, wanted) = next_pins(attaching, port.settings.pinning);
                 let segment = attaching.segment();
                 let pins = &mut attaching.assets.pins;
                 let all = FIRST_TRANSMIT_PAGE as usize + attaching.transmit_pages as usize;
@@ -229,13 +238,17 @@ impl<P: Program, T: Transport> Driver<P, T> {
         let Some(port) = self.ports.get_mut(number as usize).and_then(Option::as_mut) else {
             return;
         };
-        let Some(attaching) = port.take_attaching() else {
+        let Some(mut attaching) = port.take_attaching() else {
             return;
         };
+        if port.settings.pinning == Pinning::Frame {
+            attaching.assets.transmit = Some(attaching.segment);
+        }
         let Made {
             resume,
             notify,
             receive_pages,
+            transmit_pages,
             assets,
         } = attaching.finish(&self.program);
         self.serial += 1;
@@ -251,7 +264,10 @@ impl<P: Program, T: Transport> Driver<P, T> {
         // The transmit pages are noted when the session begins: what is free now is free then.
         let transmit = Vec::<TransmitPage>::new().try_reserve_exact(assets.pins.len());
         let room = transmit.is_ok() && assets.slots.try_reserve(slots as usize).is_ok();
-        let (Ok(caps), Some(receive), Some(pages), true) = (answered, receive, pages, room) else {
+        let per_frame = prepare_frame_pins(&mut assets, transmit_pages);
+        let (Ok(caps), Some(receive), Some(pages), true, Ok(per_frame)) =
+            (answered, receive, pages, room, per_frame)
+        else {
             answered
                 .iter()
                 .flat_map(|caps| &caps[..3])
@@ -264,7 +280,12 @@ impl<P: Program, T: Transport> Driver<P, T> {
         let memory = port.window.memory().clone();
         let begun = Session::begin(serial, receive, memory, pages, notify, assets);
         let (status, answer) = match begun {
-            Ok(session) => {
+            Ok(mut session) => {
+                if let Some((pins, pages)) = per_frame {
+                    session.transmit_pages = pages;
+                    session.frame_pins = Some(pins);
+                    self.pinning_per_frame += 1;
+                }
                 let pages = session.pages.total() as u64;
                 port.state = State::Open(session);
                 port.refusal = None;
@@ -333,116 +354,14 @@ pub fn make_caps<P: Program>(
     }
 }
 
-/// The transmit segment must be one, readable and to be pinned; the notification must be one.
-fn check_offer<P: Program>(program: &P, attaching: &Attaching<P>) -> Result<(), Refusal> {
-    let (kind, rights) = describe(program, attaching.segment).map_err(|_| Refusal::NotASegment)?;
-    if kind != Kind::Table1 as u8 {
-        return Err(Refusal::NotASegment);
-    }
-    // Nobody but the driver has the pin right on a receive segment: offered here, one is refused.
-    if !rights.contains(Rights::READ | Rights::PIN) {
-        return Err(Refusal::SegmentNotPinnable);
-    }
-    let (kind, _) = describe(program, attaching.notify).map_err(|_| Refusal::NotANotify)?;
-    // A `Start` is refused: to signal it would be to send a message to whom the client names.
-    if kind != Kind::Notify as u8 {
-        return Err(Refusal::NotANotify);
-    }
-    Ok(())
-}
-
-/// Makes an opaque bank under the client's, for the control page, the ring and the receive pages.
-fn make_bank<P: Program>(
-    program: &P,
-    verifier: Cap<Verifier>,
-    attaching: &mut Attaching<P>,
-) -> Result<(), Refusal> {
-    let sys = program.sys();
-    let client: Cap<Bank> = Cap::at(attaching.bank);
-    let slot = program.take_slot().map_err(|_| Refusal::DriverFull)?;
-    let session: Cap<Bank> = Cap::at(slot);
-    // If it is to be sealed, some pages more.
-    let pages = attaching.receive_pages + hidden_pages(attaching.receive_pages);
-    let limit = FIRST_RECEIVE_PAGE as u64 + pages as u64;
-    if let Err(error) = client.sub_bank(sys, limit, true, session) {
-        program.give_slot(slot);
-        return Err(refuse_bank(error));
-    }
-    // Until there is a weaker capability, this one is how it is destroyed.
-    attaching.assets.bank = Some(slot);
-    let weak = program.take_slot().map_err(|_| Refusal::DriverFull)?;
-    if let Err(error) = session.restrict(sys, BankRights::DESTROY, Cap::at(weak)) {
-        program.give_slot(weak);
-        return Err(refuse_bank(error));
-    }
-    attaching.session_bank = Some(slot);
-    attaching.assets.bank = Some(weak);
-    let purse = program.take_slot().map_err(|_| Refusal::DriverFull)?;
-    attaching.assets.purse = Some(purse);
-    session
-        .restrict(sys, BankRights::BUY, Cap::at(purse))
-        .map_err(refuse_bank)?;
-    match verifier.verify(sys, slot) {
-        Ok(verdict) if verdict.genuine && verdict.opaque => Ok(()),
-        _ => Err(Refusal::NotABank),
-    }
-}
-
-/// Buys the receive segment from the driver's own bank: it is the driver's, whoever owns the pages.
-fn make_segment<P: Program>(program: &P, attaching: &mut Attaching<P>) -> Result<(), Refusal> {
-    let slot = program.take_slot().map_err(|_| Refusal::DriverFull)?;
-    let (table, index) = program.table_of(slot);
-    if BANK
-        .buy_caps(program.sys(), Kind::Table1, 1, table, index)
-        .is_err()
-    {
-        program.give_slot(slot);
-        return Err(Refusal::DriverFull);
-    }
-    attaching.assets.segment = Some(slot);
-    Ok(())
-}
-
-/// Buys some of the pages from the session's bank.
-fn buy_pages<P: Program>(program: &P, attaching: &mut Attaching<P>) -> Result<Step, Refusal> {
-    let (Some(bank), Some(segment)) = (attaching.session_bank, attaching.assets.segment) else {
-        return Err(Refusal::Unknown);
-    };
-    let (bank, segment): (Cap<Bank>, Cap<Table>) = (Cap::at(bank), Cap::at(segment));
-    let wanted = FIRST_RECEIVE_PAGE + attaching.receive_pages as u32;
-    let count = (wanted - attaching.bought).min(LIMIT as u32);
-    let rights = Rights::READ | Rights::WRITE;
-    bank.buy_places(
-        program.sys(),
-        Kind::Page,
-        count as u64,
-        segment,
-        attaching.bought as u64,
-        rights,
-    )
-    .map_err(refuse_bank)?;
-    attaching.bought += count;
-    Ok(match attaching.bought < wanted {
-        true => Step::Pages,
-        false => Step::Map,
-    })
-}
-
-fn map<P: Program>(program: &P, attaching: &mut Attaching<P>) -> Result<(), Refusal> {
-    let segment = attaching.assets.segment.ok_or(Refusal::Unknown)?;
-    let rights = Rights::READ | Rights::WRITE;
-    let place = program
-        .map(Cap::at(segment), rights)
-        .map_err(|_| Refusal::DriverFull)?;
-    attaching.assets.place = Some(place);
-    Ok(())
-}
-
 /// What to pin next, into slots with the numbers of the places: first the rings, which the device
-/// doesn't see, then the transmit pages.
-fn next_pins<P: Program>(attaching: &Attaching<P>) -> (Step, Wanted) {
+/// doesn't see, then the transmit pages, unless these are pinned per frame.
+fn next_pins<P: Program>(attaching: &Attaching<P>, pinning: Pinning) -> (Step, Wanted) {
     let rings = FIRST_TRANSMIT_PAGE as u16;
-    let all = rings + attaching.transmit_pages;
+    let all = match pinning {
+        Pinning::Session => rings + attaching.transmit_pages,
+        Pinning::Frame => rings,
+    };
     let next = attaching.assets.pins.len() as u16;
     let (end, direction) = match next < rings {
         true => (rings, direction::NONE),
@@ -462,11 +381,30 @@ fn next_pins<P: Program>(attaching: &Attaching<P>) -> (Step, Wanted) {
     (step, wanted)
 }
 
-fn refuse_bank(error: Error) -> Refusal {
-    match error {
-        _ if error.is(EDQUOT) || error.is(ENOMEM) => Refusal::BankTooSmall,
-        _ => Refusal::NotABank,
-    }
+/// What it takes to pin per frame, if the transmit segment was kept for that.
+///
+/// # Errors
+/// There is no memory.
+fn prepare_frame_pins<P: Program>(
+    assets: &mut Assets<P>,
+    pages: u16,
+) -> Result<Option<(FramePins, Vec<TransmitPage>)>, Error> {
+    let Some(segment) = assets.transmit else {
+        return Ok(None);
+    };
+    let full = Error::new(ENOMEM);
+    let mut unpinned = Vec::new();
+    unpinned
+        .try_reserve_exact(pages as usize)
+        .and_then(|()| assets.pins.try_reserve(pages as usize))
+        .map_err(|_| full)?;
+    let page = TransmitPage {
+        address: 0,
+        busy: 0,
+    };
+    unpinned.resize(pages as usize, page);
+    let pins = FramePins::new(Cap::at(segment), pages).ok_or(full)?;
+    Ok(Some((pins, unpinned)))
 }
 
 fn refuse_pin(error: Error) -> Refusal {

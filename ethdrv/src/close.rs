@@ -86,7 +86,10 @@ impl<P: Program> Closing<P> {
         }
     }
 
-    fn of(session: Session<P>) -> Closing<P> {
+    fn of(mut session: Session<P>) -> Closing<P> {
+        if let Some(pins) = &mut session.frame_pins {
+            pins.hand_over(&mut session.assets.pins);
+        }
         Closing {
             in_flight: session.in_flight,
             idle: false,
@@ -138,6 +141,7 @@ impl<P: Program, T: Transport> Driver<P, T> {
         self.schedule.remove(number);
         self.awaiting_room -= session.awaits_room as u32;
         self.awaiting_flights += (session.in_flight > 0) as u32;
+        self.pinning_per_frame -= session.frame_pins.is_some() as u32;
         self.leave_pages(number, &mut session);
         if let Some(port) = self.port(number) {
             port.state = State::Closing(Closing::of(session));

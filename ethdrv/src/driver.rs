@@ -66,6 +66,8 @@ pub struct Driver<P: Program, T: Transport> {
     pub(crate) awaiting_room: u32,
     /// Ports that wait for frames to leave, to be closed.
     pub(crate) awaiting_flights: u32,
+    /// Sessions whose pages are unpinned when their frames have left.
+    pub(crate) pinning_per_frame: u32,
     pub(crate) counters: Counters,
     /// The last serial number given.
     pub(crate) serial: u64,
@@ -156,6 +158,7 @@ impl<P: Program, T: Transport> Driver<P, T> {
             jobs: VecDeque::new(),
             awaiting_room: 0,
             awaiting_flights: 0,
+            pinning_per_frame: 0,
             counters: Counters::new(),
             serial: 0,
             reception,
@@ -231,8 +234,10 @@ impl<P: Program, T: Transport> Driver<P, T> {
         {
             self.armed = wake;
         }
-        let transmit =
-            self.schedule.is_blocked() || self.awaiting_room > 0 || self.awaiting_flights > 0;
+        let transmit = self.schedule.is_blocked()
+            || self.awaiting_room > 0
+            || self.awaiting_flights > 0
+            || self.pinning_per_frame > 0;
         self.transport.ask(Interest {
             receive: true,
             transmit: transmit && self.flights.count() > 0,
@@ -313,10 +318,17 @@ impl<P: Program, T: Transport> Driver<P, T> {
     /// Shows each client once what was done for it, and notifies those that want it.
     pub(crate) fn publish(&mut self) {
         while let Some(number) = self.dirty.pop() {
-            let Some(session) = session(&mut self.ports, number) else {
+            let Some(port) = self.ports.get_mut(number as usize).and_then(Option::as_mut) else {
+                continue;
+            };
+            let State::Open(session) = &mut port.state else {
                 continue;
             };
             session.dirty = false;
+            if let Some(pins) = &mut session.frame_pins {
+                // First: who is told that a frame has left finds its page unpinned.
+                pins.unpin_unneeded(&self.program, &port.window);
+            }
             match session.publish() {
                 Ok(notify) => {
                     if session.awaits_room && (notify || session.transmit.held() == 0) {

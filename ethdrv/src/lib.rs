@@ -48,6 +48,7 @@ pub mod multicast;
 pub mod outgoing;
 mod outlet;
 pub mod pages;
+pub mod per_frame;
 #[cfg(feature = "planted-faults")]
 pub mod planted;
 #[cfg(not(feature = "planted-faults"))]

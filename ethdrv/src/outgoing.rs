@@ -15,10 +15,10 @@ use crate::session::Session;
 /// Pieces of this many bytes are what a frame in transmission occupies of its page.
 const PIECE_BITS: u32 = 8;
 
-/// A transmit page, pinned for the session.
+/// A transmit page.
 #[derive(Clone, Copy, Debug)]
 pub struct TransmitPage {
-    /// Where the device reaches it.
+    /// Where the device reaches it, while it is pinned.
     pub address: u64,
     /// Pieces of it in transmission, one bit each.
     pub busy: u16,
@@ -39,6 +39,12 @@ pub struct Outgoing {
 }
 
 impl Outgoing {
+    /// The transmit page of each entry, and pieces of it.
+    #[inline]
+    pub fn needed(&self) -> &[(u16, u16)] {
+        &self.pieces[..self.parts.parts().len()]
+    }
+
     /// Entries that it takes in the ring.
     #[inline]
     pub fn entries(&self) -> u8 {
@@ -117,6 +123,16 @@ impl<P: Program, M: Mem> Session<P, M> {
         Ok(more)
     }
 
+    /// The first part of a frame that lies in memory in transmission.
+    pub fn overlap(&self, frame: &Outgoing) -> Option<Part> {
+        let busy = |(page, pieces): &(u16, u16)| {
+            let page = self.transmit_pages.get(*page as usize);
+            page.is_some_and(|page| page.busy & pieces != 0)
+        };
+        let number = frame.needed().iter().position(busy)?;
+        frame.parts.parts().get(number).copied()
+    }
+
     /// Lends a frame's memory to the device, or to a frame on its way to other sessions.
     #[inline]
     pub fn lend(&mut self, port: u16, frame: &Outgoing) -> Borrowed {
@@ -144,10 +160,22 @@ impl<P: Program, M: Mem> Session<P, M> {
             }
         }
         self.in_flight -= 1;
+        if let Some(pins) = &mut self.frame_pins {
+            pins.release(&borrowed.pieces[..borrowed.entries as usize]);
+        }
         self.finish_all(borrowed.sequence, borrowed.entries);
     }
 
-    /// The memory of a frame is no longer needed.
+    /// The memory of a frame that was not lent is no longer needed.
+    #[inline]
+    pub fn finish_frame(&mut self, frame: &Outgoing) {
+        if let Some(pins) = &mut self.frame_pins {
+            pins.release(frame.needed());
+        }
+        self.finish_all(frame.sequence, frame.entries());
+    }
+
+    /// The entries of a frame are no longer needed.
     #[inline]
     pub fn finish_all(&mut self, sequence: u32, entries: u8) {
         for n in 0..entries as u32 {

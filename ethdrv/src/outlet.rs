@@ -82,7 +82,7 @@ impl<P: Program, T: Transport> Outlet<'_, P, T> {
             Ok(destination) => destination,
             Err(counter) => {
                 from.counters.count(counter);
-                session.finish_all(frame.sequence, frame.entries());
+                session.finish_frame(frame);
                 return Ok(Sent::Done(0));
             }
         };
@@ -95,7 +95,7 @@ impl<P: Program, T: Transport> Outlet<'_, P, T> {
         {
             count(from.counters, frame.length);
             from.counters.count(Counter::SentSwitched);
-            session.finish_all(frame.sequence, frame.entries());
+            session.finish_frame(frame);
             return Ok(Sent::Switched {
                 recipient,
                 head,
@@ -109,7 +109,7 @@ impl<P: Program, T: Transport> Outlet<'_, P, T> {
         let borrowed = if !rest.parts().is_empty() {
             Some(session.lend(from.number, frame))
         } else {
-            session.finish_all(frame.sequence, frame.entries());
+            session.finish_frame(frame);
             None
         };
         self.flights.begin(true, others > 0, borrowed);

@@ -13,6 +13,7 @@ use sys::{Mem, Message, Sys};
 use crate::misbehaviour::{End, Kind};
 use crate::outgoing::{Outgoing, TransmitPage};
 use crate::pages::ReceivePages;
+use crate::per_frame::FramePins;
 use crate::receiving::Receiving;
 use crate::slots::{Page, SlotNumber};
 
@@ -57,6 +58,8 @@ pub struct Session<P: Program, M = <P as Program>::Own> {
     pub notify: CapAddr,
     /// Frames sent whose ring entries can't be released yet, because an older one is in flight.
     pub(crate) done: [u64; CAPACITY as usize / 64],
+    /// Its transmit pages' pins, if they are pinned per frame.
+    pub frame_pins: Option<FramePins>,
     /// What has to be undone when it ends.
     pub assets: Assets<P>,
 }
@@ -69,6 +72,8 @@ pub struct Assets<P: Program> {
     pub segment: Option<CapAddr>,
     /// Where it is mapped.
     pub place: Option<P::Place>,
+    /// The transmit segment, if its pages are pinned per frame.
+    pub transmit: Option<CapAddr>,
     /// What is pinned of the transmit segment.
     pub pins: Vec<Pinned>,
     /// The session's bank, with the right to buy from it.
@@ -92,6 +97,7 @@ impl<P: Program> Assets<P> {
             bank: None,
             segment: None,
             place: None,
+            transmit: None,
             pins: Vec::new(),
             purse: None,
             hidden: None,
@@ -117,6 +123,9 @@ impl<P: Program> Assets<P> {
         }
         if let Some(purse) = self.purse.take() {
             program.give_slot(purse);
+        }
+        if let Some(transmit) = self.transmit.take() {
+            program.give_slot(transmit);
         }
         let segments = [self.segment.take(), self.hidden.take()];
         for segment in segments.iter().flatten() {
@@ -182,6 +191,7 @@ impl<P: Program, M: Mem> Session<P, M> {
             groups: Vec::new(),
             notify,
             done: [0; CAPACITY as usize / 64],
+            frame_pins: None,
             assets,
         })
     }

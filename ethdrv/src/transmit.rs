@@ -16,6 +16,7 @@ use crate::misbehaviour::End;
 use crate::multicast::MOST_FANOUTS;
 use crate::outgoing::Outgoing;
 use crate::outlet::{From, Outlet, Sent};
+use crate::per_frame::next_pinned;
 use crate::port::State;
 use crate::receive::{Origin, deliver};
 use crate::session::Session;
@@ -125,7 +126,17 @@ impl<P: Program, T: Transport> Driver<P, T> {
                 if session.fanouts as usize >= MOST_FANOUTS {
                     return Ok(Turn::Rotate);
                 }
-                let Some(frame) = next_frame(session)? else {
+                let next = match session.frame_pins {
+                    None => next_frame(session)?,
+                    Some(_) => next_pinned(
+                        &self.program,
+                        &port.window,
+                        session,
+                        from.counters,
+                        next_frame,
+                    )?,
+                };
+                let Some(frame) = next else {
                     return Ok(Turn::Empty);
                 };
                 let cost = frame.length.min(limit).max(LEAST_COST);

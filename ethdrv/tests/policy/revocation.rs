@@ -1,6 +1,7 @@
 //! A client destroys its bank at every instant that there is.
 
 use dev::admin::PortState;
+use dev::settings::Pinning;
 use dev::statistics::Counter;
 use dev::{Mac, Program};
 
@@ -10,10 +11,9 @@ use crate::support::{OUTSIDE, World, frame};
 
 /// What the driver does while alice's memory goes, at the `n`-th access to memory that can go.
 /// Answers whether the moment came at all.
-fn at_access(n: u64, bank_of: impl Fn(&Client, &World) -> usize) -> bool {
+fn at_access(n: u64, pinning: Pinning, bank_of: impl Fn(&Client, &World) -> usize) -> bool {
     let world = World::new();
-    let mut alice = world.attached(1);
-    let mut bob = world.attached(2);
+    let [mut alice, mut bob] = [1, 2].map(|n| world.attached_pinning(n, pinning));
     let slots = world.kernel.borrow().slots_taken(DRIVER);
     let bank = bank_of(&alice, &world);
     let before = world.kernel.borrow().banks[0].bought;
@@ -84,7 +84,7 @@ fn at_access(n: u64, bank_of: impl Fn(&Client, &World) -> usize) -> bool {
         assert_eq!(kernel.limbo_frames(), 0, "access {n}");
         assert_eq!(
             kernel.slots_taken(DRIVER),
-            slots - PER_SESSION,
+            slots - PER_SESSION - (pinning == Pinning::Frame) as usize,
             "access {n}"
         );
         assert!(kernel.banks[0].bought < before, "access {n}");
@@ -105,7 +105,16 @@ const PER_SESSION: usize = 4;
 #[test]
 fn pitfall_10_the_user_bank_goes_at_every_access() {
     let mut n = 0;
-    while at_access(n, |alice, _| alice.bank) {
+    while at_access(n, Pinning::Session, |alice, _| alice.bank) {
+        n += 1;
+    }
+    assert!(n > 500, "only {n} accesses were seen");
+}
+
+#[test]
+fn pitfall_10_the_user_bank_goes_at_every_access_of_who_pins_per_frame() {
+    let mut n = 0;
+    while at_access(n, Pinning::Frame, |alice, _| alice.bank) {
         n += 1;
     }
     assert!(n > 500, "only {n} accesses were seen");
@@ -122,7 +131,7 @@ fn pitfall_10_the_session_bank_goes_at_every_access() {
             })
             .unwrap()
     };
-    while at_access(n, session_bank) {
+    while at_access(n, Pinning::Session, session_bank) {
         n += 1;
     }
     assert!(n > 500, "only {n} accesses were seen");

@@ -21,8 +21,7 @@ pub mod method {
     /// `w4` share (bits 0–15), most transmit pages (16–31), most receive pages (32–47), pinning
     /// (48–55), `w5` how it receives, as [`Receive`](crate::settings::Receive) packs it; `c0` an aperture bound to the device's
     /// function, with its window set, `c1` that window, with `READ` and `WRITE` → `w0` port, `c0` the
-    /// port's capability. `EEXIST`: the address is another port's; `ENOSYS`: this driver doesn't pin by
-    /// the frame.
+    /// port's capability. `EEXIST`: the address is another port's.
     pub const ADD_PORT: u64 = 1;
     /// `w1` port, `w2` 4 or 6, `w3`, `w4` an IP address (first byte low): the port may send from it,
     /// and from now on only from addresses so bound. `EMFILE`: eight are bound.

@@ -83,6 +83,8 @@ counters! {
     /// Not sent: IPv6 headers that go on beyond what the driver copies, or fragments of messages that
     /// must be checked.
     UncheckedHeader = "headers too long to check",
+    /// Not sent: a page of it could not be pinned.
+    NotPinned = "page not pinnable",
     /// Times that the port's rate stopped it.
     Throttled = "throttled",
     /// Sessions that began.

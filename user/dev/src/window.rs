@@ -27,6 +27,12 @@ pub struct Pinned {
 }
 
 impl Pinned {
+    /// A slot that [`Window::pin_each`] said holds a pin now.
+    #[inline]
+    pub const fn new(slot: u16, address: u64) -> Pinned {
+        Pinned { slot, address }
+    }
+
     /// The slot in the aperture, and the page in the window.
     #[inline]
     pub const fn slot(&self) -> u16 {

@@ -186,6 +186,17 @@ impl World {
         client
     }
 
+    /// The same, whose transmit pages are pinned for so long.
+    pub fn attached_pinning(&self, n: u8, pinning: Pinning) -> Client {
+        let port = self.port(PortSettings {
+            pinning,
+            ..settings(n)
+        });
+        let mut client = self.client(port, 1000);
+        client.attach().unwrap();
+        client
+    }
+
     /// A port with an attached client that receives so; the driver has posted what it may.
     pub fn attached_with(&self, n: u8, receive: Receive) -> Client {
         let port = self.port(PortSettings {
