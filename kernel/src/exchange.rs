@@ -12,6 +12,7 @@ use abi::cap::{Kind, Rights};
 use abi::{CAP_TABLE_SLOTS, TABLE_ENTRIES, batch};
 
 use crate::Kernel;
+use crate::batches;
 use crate::cap::CapTable;
 use crate::error::{ACCESS, BUSY, DEVICE, EMPTY, INVALID, KIND, OK, Result, Status};
 use crate::flush::Seen;
@@ -27,6 +28,18 @@ const TABLES: usize = 3;
 
 /// Words of a batch's entry.
 const ORDER: usize = size_of::<batch::Exchange>() / 8;
+
+/// The names of its segments in a batch's entry.
+const NAMES: u64 = 0xffff_ffff;
+
+/// The places in it, above them.
+const PLACES: u64 = {
+    let place = TABLE_ENTRIES as u64 - 1;
+    place << 32 | place << 48
+};
+
+/// A segment without pages, for as long as none is named.
+static NOTHING: Words = Words::zeroed();
 
 /// An aperture that is bound, and its function.
 #[derive(Clone, Copy)]
@@ -47,7 +60,7 @@ struct Segment<'k> {
 struct Segments<'k> {
     /// The names of the last two, as an entry has them; more than 32 bits as long as there are none.
     names: u64,
-    entries: Option<[&'k Words; 2]>,
+    entries: [&'k Words; 2],
     /// The first of the tables that go with the call.
     table: &'k CapTable,
 }
@@ -96,24 +109,45 @@ impl<M: Machine> Kernel<'_, M> {
             // The first must be there; the others only when they are used.
             table: self.segment_table(call, 0)?,
             names: Segments::UNNAMED,
-            entries: None,
+            entries: [&NOTHING; 2],
         };
-        let mut refused = 0;
-        for [order, result] in orders {
-            let order = order.get();
-            let done = order & 0xffff_ffff == segments.names
-                && match places(&segments, order) {
-                    Some((here, there)) => self.swap_usual(bound, here, there),
-                    None => false,
-                };
-            let mut status = OK;
-            if !done {
-                status = self.exchange_order(call, bound, &mut segments, order);
-                refused += u64::from(status != OK);
-            }
-            result.set(u64::from(status));
+        if let Some([order, _]) = orders.first() {
+            // If they can't be found, the entry that names them says why.
+            let _ = self.find_segments(call, &mut segments, order.get() & NAMES);
         }
-        Ok(Answer::word(orders.len() as u64 - refused))
+        let (mut next, mut refused) = (0, 0);
+        loop {
+            next += self.swap_run(bound.aperture, &segments, &orders[next..]);
+            let Some([order, result]) = orders.get(next) else {
+                return Ok(Answer::word(orders.len() as u64 - refused));
+            };
+            let status = self.exchange_order(call, bound, &mut segments, order.get());
+            result.set(u64::from(status));
+            refused += u64::from(status != OK);
+            next += 1;
+        }
+    }
+
+    /// Does entries, as long as they name the same segments and are usual: nobody has their frames
+    /// pinned but this very aperture. Answers how many. It calls nothing, so all that it needs stays in
+    /// registers.
+    #[inline(never)]
+    fn swap_run(&self, aperture: Oid, segments: &Segments, orders: batches::Batch<ORDER>) -> usize {
+        let mut left = orders;
+        while let [[order, result], rest @ ..] = left {
+            let order = order.get();
+            // Names that differ, or places beyond the last.
+            if order & !PLACES != segments.names {
+                break;
+            }
+            let (here, there) = places(segments.entries, order);
+            if !self.swap_frames(here, there, |frame| pinned_only_by(aperture, frame)) {
+                break;
+            }
+            result.set(u64::from(OK));
+            left = rest;
+        }
+        orders.len() - left.len()
     }
 
     /// An entry of a batch that names other segments than the one before, or is unusual.
@@ -126,9 +160,14 @@ impl<M: Machine> Kernel<'_, M> {
         order: u64,
     ) -> Status {
         let done = self
-            .find_segments(call, segments, order & 0xffff_ffff)
-            .and_then(|()| places(segments, order).ok_or(INVALID))
-            .and_then(|(here, there)| self.swap_unusual(bound, here, there));
+            .find_segments(call, segments, order & NAMES)
+            .and_then(|()| {
+                if order & !PLACES != segments.names {
+                    return Err(INVALID);
+                }
+                let (here, there) = places(segments.entries, order);
+                self.swap_unusual(bound, here, there)
+            });
         done.err().unwrap_or(OK)
     }
 
@@ -146,7 +185,7 @@ impl<M: Machine> Kernel<'_, M> {
         segments.names = Segments::UNNAMED;
         let one = self.named_segment(call, segments, names as u16)?;
         let other = self.named_segment(call, segments, (names >> 16) as u16)?;
-        segments.entries = Some([one, other]);
+        segments.entries = [one, other];
         segments.names = names;
         Ok(())
     }
@@ -293,17 +332,11 @@ fn bound(call: &Invocation, aperture: &ObjectRow) -> Result<Bound> {
     }
 }
 
-/// The two entries that an entry of a batch means: segments are in its low half, places in the high
-/// one.
+/// The two entries that an entry of a batch means.
 #[inline(always)]
-fn places<'k>(segments: &Segments<'k>, order: u64) -> Option<(&'k Word, &'k Word)> {
-    const BEYOND: u64 = 0xffff & !(TABLE_ENTRIES as u64 - 1);
-    if order & (BEYOND << 32 | BEYOND << 48) != 0 {
-        return None;
-    }
-    let [one, other] = segments.entries?;
+fn places([one, other]: [&Words; 2], order: u64) -> (&Word, &Word) {
     let (first, second) = ((order >> 32) as usize, (order >> 48) as usize);
-    Some((one.word(first), other.word(second)))
+    (one.word(first), other.word(second))
 }
 
 /// Whether nothing pins a frame but this aperture.

@@ -150,6 +150,11 @@ pub struct Words(pub [Word; 512]);
 unsafe impl View for Words {}
 
 impl Words {
+    /// Words of zero.
+    pub const fn zeroed() -> Words {
+        Words([const { Word(AtomicU64::new(0)) }; 512])
+    }
+
     /// A word.
     #[inline(always)]
     pub fn word(&self, index: usize) -> &Word {
