@@ -25,6 +25,9 @@ mod bit {
     pub const UNCACHED: u64 = 1 << 4;
     /// Ignored by the CPU: the entry maps device memory, which no object owns.
     pub const DEVICE: u64 = 1 << 9;
+    /// Ignored by the CPU: the entry maps a frame, which an object owns. Of this bit and the one before
+    /// each entry has one, so that either can be asked for together with others.
+    pub const FRAME: u64 = 1 << 10;
     pub const NO_EXECUTE: u64 = 1 << 63;
     pub const ADDRESS: u64 = 0x000f_ffff_ffff_f000;
 }
@@ -42,7 +45,7 @@ impl Entry {
 
     /// An entry for a frame that an object owns.
     pub fn new(frame: Frame, rights: Rights) -> Entry {
-        let mut bits = frame.physical() | bit::PRESENT | bit::USER;
+        let mut bits = frame.physical() | bit::PRESENT | bit::USER | bit::FRAME;
         if rights.contains(Rights::WRITE) {
             bits |= bit::WRITABLE;
         }
@@ -85,13 +88,13 @@ impl Entry {
 
     /// The entry that shows in a window what this one shows at home.
     pub fn in_window(self, shown: u64) -> Entry {
-        Entry(self.0 & shown | bit::PRESENT | bit::USER | bit::NO_EXECUTE)
+        Entry(self.0 & shown | bit::PRESENT | bit::USER | bit::FRAME | bit::NO_EXECUTE)
     }
 
     /// Whether both are pages, or tables, that may be written.
     pub fn are_writable(one: Entry, other: Entry) -> bool {
-        let wanted = bit::PRESENT | bit::WRITABLE;
-        one.0 & other.0 & wanted == wanted && (one.0 | other.0) & bit::DEVICE == 0
+        let wanted = bit::PRESENT | bit::WRITABLE | bit::FRAME;
+        one.0 & other.0 & wanted == wanted
     }
 
     /// The frame that an entry names which is present.

@@ -12,8 +12,10 @@ use crate::object::{ObjectRow, Oid, Parent, State};
 use crate::table::Entry;
 
 /// Bits that an entry of the kernel's may have: present, writable, user, write-through, uncached,
-/// accessed and dirty (the CPU sets these), device, address, no-execute.
-const KNOWN: u64 = 0x800f_ffff_ffff_f000 | 0x27f;
+/// accessed and dirty (the CPU sets these), device, frame, address, no-execute.
+const KNOWN: u64 = 0x800f_ffff_ffff_f000 | 0x67f;
+/// Device and frame.
+const KINDS: u64 = 0x600;
 const USER: u64 = 1 << 2;
 
 impl<M: Machine> Kernel<'_, M> {
@@ -82,6 +84,10 @@ impl<M: Machine> Kernel<'_, M> {
             );
             demand!(entry.0 & !KNOWN == 0, wrong("bits that mean nothing"));
             demand!(entry.0 & USER != 0, wrong("a mapping of the kernel's"));
+            demand!(
+                (entry.0 & KINDS).count_ones() == 1,
+                wrong("neither a frame nor device memory, or both")
+            );
             self.audit_entry(oid, row, level, index)?;
         }
         Ok(())
