@@ -193,7 +193,9 @@ impl<M: Machine> Kernel<'_, M> {
     fn set_window(&self, oid: Oid, row: &ObjectRow, window: &Capability) -> Result<()> {
         let table = self.object_of(window, Kind::Table1)?;
         window.needs(Rights::MANAGE)?;
-        if row.partner.get() != Oid::NONE || table.partner.get() != Oid::NONE {
+        let taken = row.partner.get() != Oid::NONE || table.partner.get() != Oid::NONE;
+        // A window shows all that is pinned, from the first pin on.
+        if taken || self.aperture_holds(row) {
             return Err(BUSY);
         }
         let entries: &Words = self.view(table.frame.get());

@@ -12,7 +12,7 @@ use crate::object::{ObjectRow, Oid, Parent};
 use crate::planted::Fault;
 
 /// Pages flushed one by one; more are cheaper to flush as a whole.
-const SINGLE: usize = 8;
+pub(crate) const SINGLE: usize = 8;
 
 /// What was noted.
 pub(crate) struct Flush {
@@ -189,6 +189,14 @@ impl<M: Machine> Kernel<'_, M> {
         self.each_view(table, level, below, &mut |address| {
             self.flush.note(address, true);
         });
+    }
+
+    /// The same for a segment that loses more entries than are flushed one by one.
+    #[inline(always)]
+    pub(crate) fn invalidate_all(&self, oid: Oid, segment: &ObjectRow) {
+        if !self.flush.is_whole() {
+            self.seen(oid, segment).note_all(&self.flush);
+        }
     }
 
     /// Each address at which the loaded address space shows what lies in a table at an offset.

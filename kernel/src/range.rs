@@ -10,6 +10,7 @@ use crate::Kernel;
 use crate::batches::Batch;
 use crate::cap::{CapTable, Capability};
 use crate::error::{BUSY, EXISTS, INVALID, KIND, METHOD, OK, Result, Status};
+use crate::flush;
 use crate::frame::{Word, Words};
 use crate::invoke::{Answer, Invocation};
 use crate::machine::Machine;
@@ -281,6 +282,7 @@ impl<M: Machine> Kernel<'_, M> {
         let entries = self.batch::<1>(call, offset, count)?;
         let mut budget = BUDGET;
         let mut pages = Pages::new();
+        let many = entries.len() > flush::SINGLE;
         for (n, [entry]) in entries.iter().enumerate() {
             let word = entry.get();
             let oid = Oid(word as u32);
@@ -292,7 +294,7 @@ impl<M: Machine> Kernel<'_, M> {
             if let Some(row) = row
                 && row.is_live(Kind::Page)
             {
-                self.cut_off_page(row);
+                self.cut_off_page(row, many);
                 pages.add(oid);
                 budget = budget.saturating_sub(EACH + ZEROING);
                 continue;

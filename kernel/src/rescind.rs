@@ -58,14 +58,14 @@ impl Rescinded {
 
 impl<M: Machine> Kernel<'_, M> {
     /// The first half of rescinding a page that lives: from now on nobody reaches it. What the CPU
-    /// remembers of it must be flushed before [`Kernel::release`], once for many pages.
+    /// remembers of it must be flushed before [`Kernel::release`], once for `many` pages.
     #[inline(always)]
-    pub(crate) fn cut_off_page(&self, row: &ObjectRow) {
+    pub(crate) fn cut_off_page(&self, row: &ObjectRow, many: bool) {
         if !self.has(Fault::KeepVersion) {
             row.version.set(row.version.get().wrapping_add(1));
         }
         row.state.set(State::Dying);
-        self.unmap_page(row);
+        self.unmap_page(row, many);
         if self.frame_row(row.frame.get()).is_pinned() {
             self.orphan_pins(row.frame.get());
         }
@@ -99,7 +99,7 @@ impl<M: Machine> Kernel<'_, M> {
     fn cut_off(&self, oid: Oid, row: &ObjectRow) {
         match row.kind.get() {
             Kind::Page => {
-                self.unmap_page(row);
+                self.unmap_page(row, false);
                 self.orphan_pins(row.frame.get());
             }
             Kind::Table1 | Kind::Table2 | Kind::Table3 => self.unmap_everywhere(row),
@@ -121,14 +121,17 @@ impl<M: Machine> Kernel<'_, M> {
         }
     }
 
-    /// Unmaps a page, if it is mapped.
+    /// Unmaps a page, if it is mapped; `many` if it is one of more than are flushed one by one.
     #[inline(always)]
-    fn unmap_page(&self, row: &ObjectRow) {
+    fn unmap_page(&self, row: &ObjectRow, many: bool) {
         if let Some((home, table)) = self.home(row)
             && !self.has(Fault::KeepHome)
         {
             let index = home.index as usize;
-            self.invalidate(home.holder, table, 1, index);
+            match many {
+                true => self.invalidate_all(home.holder, table),
+                false => self.invalidate(home.holder, table, 1, index),
+            }
             self.view::<Words>(table.frame.get())
                 .set(index, Entry::EMPTY.0);
         }

@@ -106,7 +106,7 @@ pub mod process {
 /// `Aperture`. All but `INFO` need `MANAGE`.
 pub mod aperture {
     /// `c0` an empty `Table1` with `MANAGE`: becomes the window, entry *n* showing slot *n*. From
-    /// then on only the aperture changes its entries. `EBUSY`: has a window; `EEXIST`: table in use.
+    /// then on only the aperture changes its entries. `EBUSY`: has a window, or holds pins; `EEXIST`: table in use.
     pub const SET_WINDOW: u64 = 1;
     /// `w1` slot, `w2` place, `w3` direction; `c0` segment (`PIN`; `WRITE` too for from-device) →
     /// `w0` DMA address (0 for no direction). `EACCES`: right missing; `EEXIST`: slot in use;

@@ -303,3 +303,19 @@ fn an_aperture_that_holds_nothing_parts_from_its_window() {
         .expect("it is a window no longer");
     assert!(!set.sees(0, Access::Read), "and was unmapped");
 }
+
+#[test]
+fn an_aperture_that_lost_its_window_gets_another_only_once_it_holds_nothing() {
+    let set = setting();
+    let sys = set.parties.sys(set.driver);
+    set.pin(5, 7, BOTH).expect("may be pinned");
+    set.parties.rescind(&[set.window]);
+    set.parties.buy(set.driver, FREE + 6, Kind::Table1);
+    // It wouldn't show what is pinned already.
+    assert_eq!(APERTURE.set_window(&sys, cap(FREE + 6)), Err(error(EBUSY)));
+    set.unpin(5).expect("pinned");
+    APERTURE
+        .set_window(&sys, cap(FREE + 6))
+        .expect("it holds nothing");
+    set.pin(5, 7, BOTH).expect("there is a window again");
+}
