@@ -160,8 +160,7 @@ fn measure(
         if *name == AS_SPACEBANK {
             archive.add_program("spacebank", &program.stripped)?;
         }
-        let mut launch = prepared.launch()?;
-        launch.archive = Some(prepared.save_archive(&archive, &format!("{name}.tar"))?);
+        let (mut launch, _files) = prepared.boot(&archive)?;
         launch.machine = machine.clone();
         launch
             .append

@@ -61,7 +61,13 @@ pub(super) fn gdb(options: &GdbOptions) -> Result<ExitCode> {
         println!(
             "There is no gdb here (Debian: apt-get install gdb). QEMU waits for one that you start."
         );
-        return Err(qemu.exec()).context("QEMU can't be run");
+        // Not in mk's place: what it boots from is this run's own, and goes with mk.
+        die_with_parent(&mut qemu);
+        let status = qemu.status().context("QEMU can't be run")?;
+        return Ok(match status.success() {
+            true => ExitCode::SUCCESS,
+            false => ExitCode::FAILURE,
+        });
     }
     // A group of its own: Ctrl-C is gdb's, to stop the guest.
     die_with_parent(&mut qemu);

@@ -1,9 +1,10 @@
 //! What every verb that boots does first: tools, build, manifest, archive.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use manifest::Manifest;
+use tempfile::TempDir;
 
 use crate::archive::Archive;
 use crate::artifacts::Artifacts;
@@ -63,7 +64,19 @@ impl Prepared {
         Ok(file)
     }
 
-    /// A boot of the kernel; the archive is still to be set.
+    /// A boot of this archive, from copies that only this run has.
+    ///
+    /// # Errors
+    /// There is no kernel, or a copy can't be written.
+    pub fn boot(&self, archive: &Archive) -> Result<(Launch, OwnFiles)> {
+        let kernel = &self.artifacts.kernel()?.stripped;
+        let own = OwnFiles::copy(&self.checkout.output()?, kernel, archive)?;
+        let mut launch = Launch::new(&self.tools.qemu, self.checkout.root(), &own.kernel);
+        launch.archive = Some(own.archive.clone());
+        Ok((launch, own))
+    }
+
+    /// A boot of the kernel as it was built; the archive is still to be set.
     ///
     /// # Errors
     /// There is no kernel.
@@ -79,6 +92,34 @@ impl Prepared {
     /// The symbols of what was built.
     pub fn symbols(&self) -> Symbols {
         Symbols::of(&self.artifacts, self.checkout.root())
+    }
+}
+
+/// Kernel and archive of one run: QEMU reads them again at each restart of the guest, and meanwhile
+/// another run may have built others. They go when this is dropped.
+#[derive(Debug)]
+pub struct OwnFiles {
+    kernel: PathBuf,
+    archive: PathBuf,
+    _folder: TempDir,
+}
+
+impl OwnFiles {
+    /// Copies the kernel and writes the archive, in a new folder under `parent`.
+    fn copy(parent: &Path, kernel: &Path, archive: &Archive) -> Result<OwnFiles> {
+        let folder = tempfile::Builder::new()
+            .prefix("run-")
+            .tempdir_in(parent)
+            .with_context(|| format!("can't make a folder in {}", parent.display()))?;
+        let own = OwnFiles {
+            kernel: folder.path().join("kernel"),
+            archive: folder.path().join("boot.tar"),
+            _folder: folder,
+        };
+        std::fs::copy(kernel, &own.kernel)
+            .with_context(|| format!("can't copy {}", kernel.display()))?;
+        archive.save(&own.archive)?;
+        Ok(own)
     }
 }
 
@@ -99,4 +140,31 @@ pub(super) fn manifest(options: &UserOptions) -> Result<Manifest> {
         manifest.system.log = level;
     }
     Ok(manifest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_restart_boots_what_its_run_built_whatever_others_have_built_since() {
+        let output = tempfile::tempdir().unwrap();
+        let kernel = output.path().join("kernel");
+        std::fs::write(&kernel, "mine").unwrap();
+        let mut archive = Archive::new();
+        archive.add("etc/x", "mine");
+        let mine = OwnFiles::copy(output.path(), &kernel, &archive).unwrap();
+        let before = std::fs::read(&mine.archive).unwrap();
+
+        std::fs::write(&kernel, "another's").unwrap();
+        archive.add("etc/x", "another's");
+        let other = OwnFiles::copy(output.path(), &kernel, &archive).unwrap();
+        assert_eq!(std::fs::read(&mine.kernel).unwrap(), b"mine");
+        assert_eq!(std::fs::read(&mine.archive).unwrap(), before);
+        assert_ne!(std::fs::read(&other.archive).unwrap(), before);
+
+        let gone = mine.archive.clone();
+        drop(mine);
+        assert!(!gone.exists() && other.archive.exists());
+    }
 }

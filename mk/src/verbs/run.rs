@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use tempfile::TempDir;
 
-use super::prepare::{Prepared, manifest};
+use super::prepare::{OwnFiles, Prepared, manifest};
 use crate::cli::RunOptions;
 use crate::forwards::Forwards;
 use crate::launch::{Console, Launch};
@@ -24,6 +24,7 @@ pub(super) struct Ready {
     pub prepared: Prepared,
     pub launch: Launch,
     tap: Option<Tap>,
+    _files: OwnFiles,
     _sockets: Option<TempDir>,
 }
 
@@ -76,8 +77,7 @@ pub(super) fn ready(options: &RunOptions, console: Console) -> Result<Ready> {
     for name in named_programs(&options.append) {
         archive.add_program(name, &prepared.artifacts.program(name)?.stripped)?;
     }
-    let mut launch = prepared.launch()?;
-    launch.archive = Some(prepared.save_archive(&archive, "boot.tar")?);
+    let (mut launch, files) = prepared.boot(&archive)?;
     launch.machine = options.machine.machine();
     launch.console = console;
     launch.append.push(format!("log={}", manifest.system.log));
@@ -110,6 +110,7 @@ pub(super) fn ready(options: &RunOptions, console: Console) -> Result<Ready> {
         prepared,
         launch,
         tap,
+        _files: files,
         _sockets: sockets,
     })
 }

@@ -58,9 +58,8 @@ pub fn measure(
     let load = EchoLoad::open(&network, ends, &DATA)?;
     let counters = Counters::new()?;
 
-    let mut launch = prepared.launch()?;
     let archive = prepared.archive(&manifest)?;
-    launch.archive = Some(prepared.save_archive(&archive, "dgram.tar")?);
+    let (mut launch, _files) = prepared.boot(&archive)?;
     // The plugin counts what TCG translates, on one CPU.
     launch.machine = Machine {
         cpus: 1,

@@ -99,9 +99,8 @@ fn measure(prepared: &Prepared, options: &BenchOptions) -> Result<Vec<Figure>> {
         ports: Ports::default(),
     };
     let tap = Tap::prepare(TAP)?;
-    let mut launch = prepared.launch()?;
     let archive = prepared.archive(&manifest)?;
-    launch.archive = Some(prepared.save_archive(&archive, "tap.tar")?);
+    let (mut launch, _files) = prepared.boot(&archive)?;
     launch.machine = Machine {
         icount: false,
         ..options.machine.machine()
