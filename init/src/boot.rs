@@ -1,11 +1,13 @@
 //! What the kernel tells init at its start: [`Boot`], and the words of the kernel's command line.
 
+use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
 
 use abi::boot::{INIT_MAGIC, InitBoot};
 
+use crate::console::near::nearest;
 use crate::manifest::LogLevel;
 
 /// What the arguments page says.
@@ -110,7 +112,7 @@ pub struct Forward {
 /// | `after=halt` (default), `after=stay` | what follows when it ends |
 /// | `forwards=PROTOCOL:HOST:ADDRESS:PORT,…` | ports of the host, for the command `ports`: `tcp:8081:10.0.2.21:80` |
 ///
-/// Other words are the kernel's, and left alone.
+/// [Those of the kernel](KERNEL_WORDS) are left alone; others are complained about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
     /// Whether the manifest's users are started.
@@ -151,8 +153,10 @@ impl Options {
         let mut complaints = Vec::new();
         for word in line.split_ascii_whitespace() {
             let (key, value) = word.split_once('=').unwrap_or((word, ""));
-            if let Err(wanted) = options.set(key, value) {
-                complaints.push(alloc::format!("command line: {word:?} should be {wanted}"));
+            if !WORDS.contains(&key) && !KERNEL_WORDS.contains(&key) {
+                complaints.push(unknown(word, key));
+            } else if let Err(wanted) = options.set(key, value) {
+                complaints.push(format!("command line: {word:?} should be {wanted}"));
             }
         }
         (options, complaints)
@@ -185,6 +189,35 @@ impl Options {
             _ => {}
         }
         Ok(())
+    }
+}
+
+/// The words that the kernel reads, besides `log`.
+const KERNEL_WORDS: &[&str] = &["exit", "init"];
+
+/// The words that init reads.
+const WORDS: &[&str] = &[
+    "users",
+    "program",
+    "program-bank",
+    "program-arguments",
+    "after",
+    "log",
+    "forwards",
+];
+
+/// A complaint about a word that neither kernel nor init knows.
+fn unknown(word: &str, key: &str) -> String {
+    let words = WORDS.iter().chain(KERNEL_WORDS).copied();
+    match nearest(key, words.clone()) {
+        Some(near) => format!("command line: {word:?} is not known; did you mean {near}=?"),
+        None => {
+            let words: Vec<&str> = words.collect();
+            format!(
+                "command line: {word:?} is not known; the words are {}",
+                words.join(" ")
+            )
+        }
     }
 }
 
@@ -272,6 +305,20 @@ mod tests {
         assert_eq!(options, Options::default());
         assert_eq!(complaints.len(), 6);
         assert!(complaints[0].contains("\"users=maybe\" should be users=on or users=off"));
+    }
+
+    #[test]
+    fn a_word_that_nobody_reads_is_complained_about() {
+        let (options, complaints) = Options::parse("exit=0xf4 init=hello usres=off colour=red");
+        assert_eq!(options, Options::default());
+        assert_eq!(complaints.len(), 2, "{complaints:?}");
+        assert!(complaints[0].contains("\"usres=off\" is not known; did you mean users=?"));
+        assert!(complaints[1].contains("the words are users program"));
+        for word in WORDS {
+            // Each of them is read, so no value does for all.
+            let (options, complaints) = Options::parse(&format!("{word}=7"));
+            assert!(!complaints.is_empty() || options != Options::default());
+        }
     }
 
     proptest! {

@@ -16,7 +16,7 @@
 //! - [`tcp`]: smoltcp's TCP, one socket set a connection, found by its flow;
 //! - [`dhcp`]: smoltcp's DHCP client, on an interface of its own;
 //! - [`service`]: what is served;
-//! - [`session`]: a session with the ethernet driver as a link.
+//! - [`session`]: a session with the ethernet driver as a link; [`reattach`]: when it is made anew.
 //!
 //! What comes from the wire is hostile. Nothing that a peer sends makes the stack panic, take memory
 //! beyond [`config::Limits`], or stop serving others; and each connection costs what it costs however
@@ -45,6 +45,7 @@ pub mod ndp;
 pub mod neighbor;
 pub mod node;
 pub mod packet;
+pub mod reattach;
 pub mod report;
 pub mod service;
 pub mod session;

@@ -14,7 +14,8 @@ use core::fmt;
 use dev::bare::This;
 use dev::port::{AttachError, Port};
 use dev::program::{BANK, PROCESS};
-use log::{error, info, warn};
+use log::{error, warn};
+use netstack::reattach::Reattach;
 use netstack::session::{SessionLink, Terms};
 use netstack::{BankTotals, Config, Facts, Instant, Stack, Wake};
 use rt::{Kernel, slots};
@@ -33,8 +34,6 @@ const SESSION_BIT: u64 = 0;
 const TIMER_BIT: u64 = 1;
 /// Longest sleep: a session that is taken away says nothing.
 const LONGEST_SLEEP: u64 = 1_000_000_000;
-/// How soon attaching is tried again, at first and at last, in nanoseconds.
-const RETRY: (u64, u64) = (50_000_000, 2_000_000_000);
 
 /// Why the stack can't start.
 enum Failure {
@@ -129,32 +128,26 @@ fn serve(
     program: &'static This,
     terms: &Terms,
 ) -> ! {
-    let mut retry = RETRY.0;
-    let mut attach_at = 0;
+    let mut reattach = Reattach::default();
     loop {
         let now = dev::Program::now(program);
         let mut wake = now + LONGEST_SLEEP;
         let link = stack.link_mut();
         if let Some(lost) = link.take_lost() {
             warn!("session lost: {lost}");
-            attach_at = now;
+            reattach.lost(now);
         }
         if !link.is_attached() {
-            if now >= attach_at {
+            if now >= reattach.at() {
                 match link.attach(terms) {
                     Ok(()) => {
-                        info!("attached again");
-                        retry = RETRY.0;
+                        reattach.succeeded();
                         stack.relinked();
                     }
-                    Err(error) => {
-                        info!("attaching to the port: {error}");
-                        attach_at = now + retry;
-                        retry = (retry * 2).min(RETRY.1);
-                    }
+                    Err(error) => reattach.failed(now, &error),
                 }
             }
-            wake = wake.min(attach_at.max(now));
+            wake = wake.min(reattach.at().max(now));
         }
         match stack.poll(instant(now)) {
             Wake::Now => continue,

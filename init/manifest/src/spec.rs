@@ -31,7 +31,11 @@ impl core::error::Error for SpecError {}
 
 impl From<Broken> for SpecError {
     fn from((key, message): Broken) -> SpecError {
-        SpecError(format!("--{}: {message}", key.replace('_', "-")))
+        // The name is no option: it stands by itself.
+        match key {
+            "name" => SpecError(message),
+            _ => SpecError(format!("--{}: {message}", key.replace('_', "-"))),
+        }
     }
 }
 
@@ -46,7 +50,7 @@ impl UserSpec {
     /// The options and what each takes, for `help` and for errors.
     pub const OPTIONS: &'static [(&'static str, &'static str)] = &[
         ("--mac", Mac::WANTED),
-        ("--bank", "pages of 4 KiB"),
+        ("--bank", "pages of 4 KiB, such as 2048"),
         ("--ipv4", Ipv4Setting::WANTED),
         ("--ipv4-gateway", "the router's IPv4 address"),
         ("--ipv6", Ipv6Setting::WANTED),
@@ -60,8 +64,8 @@ impl UserSpec {
             "--services",
             "out of http, echo, discard, chargen, with commas between them; or none",
         ),
-        ("--rate", "bytes a second"),
-        ("--burst", "bytes"),
+        ("--rate", "bytes a second, such as 1000000"),
+        ("--burst", "bytes, such as 100000"),
         ("--share", "a weight, 1 to 1000"),
         ("--strategy", Strategy::WANTED),
         ("--sealed", "yes or no"),
@@ -77,9 +81,7 @@ impl UserSpec {
     /// The first word that is wrong, and what would be right in its place.
     pub fn parse(words: &[&str]) -> Result<UserSpec, SpecError> {
         let Some((name, options)) = words.split_first() else {
-            return Err(SpecError(
-                "which user? spawn NAME [--OPTION VALUE …]".to_string(),
-            ));
+            return Err(SpecError("which user?".to_string()));
         };
         let name: Name = name
             .parse()

@@ -390,7 +390,7 @@ fn a_wrong_console_word_says_what_is_right() {
         let result = UserSpec::parse(words).and_then(|spec| spec.into_user(&manifest, present));
         result.expect_err("these words must be refused").to_string()
     };
-    assert!(refused(&[], &[]).contains("NAME"));
+    assert!(refused(&[], &[]).contains("which user?"));
     assert!(refused(&["Carol"], &[]).contains("a-z"));
     assert!(refused(&["-carol"], &[]).contains("the first no -"));
     assert!(refused(&["carol", "--colour", "red"], &[]).contains("--ipv4-gateway"));

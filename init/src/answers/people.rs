@@ -58,7 +58,14 @@ impl<H: Host> Init<'_, H> {
         if table.is_empty() {
             return "There are no users; `spawn NAME` brings one up.\n".into();
         }
-        table.render()
+        let mut text = table.render();
+        let asks = |member: &Member| member.user.ipv4 == Ipv4Setting::Dhcp;
+        if self.members.iter().any(|(_, member)| asks(member)) {
+            text.push_str(
+                "dhcp: the stack asks for its address itself, and tells the log which it got, not init.\n",
+            );
+        }
+        text
     }
 
     /// Which service answers where: in the guest, and on the host if its ports lead here.

@@ -74,7 +74,7 @@ pub const ENTRIES: &[Entry] = &[
     entry(
         "net",
         "",
-        "the sessions: frames and bytes in and out, drops by reason",
+        "the sessions: frames and bytes in and out, drops by reason; `help net`: the columns",
     ),
     entry("ports", "", "which service answers at which address"),
     entry(
@@ -219,6 +219,25 @@ fn wrong(entry: &Entry, what: &str) -> CommandError {
     ))
 }
 
+/// What `help net` says of the columns.
+const NET: &str = "\
+  copied      frames copied into a page of the user's
+  in place    frames that lay in the user's own page already, and stayed there
+  exchanged   frames whose page became the user's, in exchange for a spare one of the user's
+  recovered   of those copied, the ones that lay in a page that its owner had taken back
+  dropped     frames that did not arrive or were not sent; the lines below the table say why
+  spare       the user's receive pages that wait for frames
+  in flight   frames of the user's that the card has still to send
+";
+
+/// What `help strategy` says of frames that no strategy exchanges.
+const COPIED_ANYHOW: &str = "\
+Copied in every strategy: multicast and broadcast; frames in the driver's own buffers, where they
+lie while too few pages are pinned (after a change, or where slots or pages are lacking); frames of
+revoked pages; and what came for a sealed user into a page that an open one can see.
+`net` counts copied, in place and exchanged.
+";
+
 /// The text of `help`.
 pub fn help(about: Option<&'static Entry>) -> String {
     let Some(entry) = about else {
@@ -237,6 +256,9 @@ pub fn help(about: Option<&'static Entry>) -> String {
         return text;
     };
     let mut text = format!("{entry}\n  {}\n", entry.does);
+    if entry.name == "net" {
+        text.push_str(NET);
+    }
     if entry.name == "strategy" {
         text.push_str(&format!(
             "  copy      each frame is copied into the user's memory\n\
@@ -245,6 +267,7 @@ pub fn help(about: Option<&'static Entry>) -> String {
              \x20           a guess: where flipping begins to pay has not been measured\n\
              \x20 sealed    the user never sees a byte that isn't of a frame of its own; open undoes it\n"
         ));
+        text.push_str(COPIED_ANYHOW);
     }
     if entry.name == "spawn" {
         for (option, takes) in UserSpec::OPTIONS {
@@ -316,6 +339,23 @@ mod tests {
         assert!(refused("strategy alice copy flip").contains("copy and flip at once"));
         assert!(refused("strategy alice open sealed").contains("open and sealed at once"));
         assert!(refused("help nothing").contains("is no command"));
+    }
+
+    #[test]
+    fn help_net_explains_the_columns_and_help_strategy_what_is_copied_anyhow() {
+        let net = help(Entry::find("net"));
+        for column in ["in place", "exchanged", "recovered", "spare", "in flight"] {
+            assert!(net.contains(&format!("\n  {column} ")), "{column}: {net}");
+        }
+        let strategy = help(Entry::find("strategy"));
+        assert!(strategy.contains("shorter ones copied"), "{strategy}");
+        assert!(strategy.contains("the driver's own buffers"), "{strategy}");
+    }
+
+    #[test]
+    fn spawn_alone_says_its_usage_once() {
+        assert_eq!(refused("spawn").matches("NAME [--OPTION").count(), 1);
+        assert!(refused("spawn carol --rate 1M").contains("such as 1000000"));
     }
 
     #[test]

@@ -60,8 +60,22 @@ impl<H: Host> Init<'_, H> {
             let image = image.map_err(|failure| failure.during(&whole))?;
             objects += copier::objects(&image, &user);
         }
-        let plan = plan(&user, objects)
-            .map_err(|error| Failure::new(&whole, error).advise("raise its bank's limit"))?;
+        let plan = plan(&user, objects).map_err(|error| {
+            let advice = match spawned {
+                true => format!("--bank {}", error.least),
+                false => format!("in the manifest: bank = {}", error.least),
+            };
+            Failure::new(&whole, error).advise(advice)
+        })?;
+        // No error: a limit is a ceiling. But who writes such a one may take it for a promise.
+        let frames = u64::from(self.boot.frames);
+        if u64::from(user.bank) > frames {
+            log::warn!(
+                "{whole}: a bank of {} pages is more than the machine's {frames}: it may buy what \
+                 others leave",
+                user.bank
+            );
+        }
         let slots = UserSlots::take(self.host).map_err(|failure| failure.during(&whole))?;
         let member = Member::new(user, plan, slots, spawned);
         self.members.add(member).ok_or_else(|| {

@@ -176,3 +176,32 @@ fn a_strategy_is_shown_and_changed_and_kept_over_the_drivers_death() {
     assert_eq!(carol.receive.strategy, Strategy::Flip);
     assert_eq!(carol.pinning, dev::settings::Pinning::Frame);
 }
+
+#[test]
+fn a_name_that_is_taken_is_not_called_an_option() {
+    let mut init = start(world(), "", TWO_USERS);
+    let shown = type_line(&mut init, "spawn alice\r");
+    assert!(
+        shown.contains("user alice: there is a user alice already"),
+        "{shown}"
+    );
+    assert!(!shown.contains("--name"), "{shown}");
+}
+
+#[test]
+fn a_bank_beyond_the_machines_memory_is_warned_about() {
+    let mut init = start(world(), "", TWO_USERS);
+    assert!(!logged().contains("more than the machine's"));
+    type_line(&mut init, "spawn carol --bank 1000000\r");
+    let said = logged();
+    assert!(
+        said.contains("user carol: a bank of 1000000 pages is more than the machine's"),
+        "{said}"
+    );
+}
+
+#[test]
+fn users_says_where_to_find_an_address_from_dhcp() {
+    let mut init = start(world(), "", TWO_USERS);
+    assert!(type_line(&mut init, "users\r").contains("tells the log which it got"));
+}
