@@ -8,6 +8,8 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use crate::machine::{Accelerator, Machine, memory_size, mtu};
 use crate::network::Choice;
 
+mod values;
+
 /// Usufruct's host tool: builds, runs, tests and measures the system.
 #[derive(Debug, Parser)]
 #[command(
@@ -56,7 +58,7 @@ pub enum Verb {
 #[derive(Args, Clone, Debug)]
 pub struct MachineOptions {
     /// CPUs.
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = values::cpus)]
     pub smp: u32,
     /// Memory: 128M, 1G.
     #[arg(long, value_name = "SIZE", default_value = "128M", value_parser = memory_size)]
@@ -64,7 +66,8 @@ pub struct MachineOptions {
     /// What executes the guest: auto, tcg or kvm. auto is kvm where the CPU can virtualise.
     #[arg(long, value_name = "HOW", default_value_t = Accelerator::Auto)]
     pub accel: Accelerator,
-    /// Count instructions: the guest's clock advances by one a nanosecond (slow; implies tcg).
+    /// Count instructions: the guest's clock advances by a nanosecond with each, and idle time is
+    /// skipped, so that it runs ahead of the host's (slow; implies tcg).
     #[arg(long)]
     pub icount: bool,
     /// Let the network card tell this MTU: 68 to 9000. Without it none is told, and 1500 is assumed.
@@ -73,6 +76,19 @@ pub struct MachineOptions {
     /// Print the QEMU command line.
     #[arg(short, long)]
     pub verbose: bool,
+}
+
+impl Verb {
+    /// The machine, for verbs that boot one.
+    pub fn machine(&self) -> Option<&MachineOptions> {
+        match self {
+            Verb::Run(options) | Verb::Pcap(options) => Some(&options.machine),
+            Verb::Gdb(options) => Some(&options.run.machine),
+            Verb::Test(options) => Some(&options.machine),
+            Verb::Bench(options) => Some(&options.machine),
+            _ => None,
+        }
+    }
 }
 
 impl MachineOptions {
@@ -96,6 +112,7 @@ pub struct UserOptions {
         long,
         value_name = "N",
         default_value_t = 2,
+        value_parser = values::users,
         conflicts_with = "manifest"
     )]
     pub users: u32,
@@ -128,13 +145,13 @@ pub struct RunOptions {
     #[arg(long, value_name = "KIND", default_value = "user")]
     pub net: Choice,
     /// Added to all forwarded ports (alice's http is 8081 + N, bob's 8082 + N).
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = values::port_offset)]
     pub port_offset: u32,
     /// Record what the network card sends and receives.
     #[arg(long, value_name = "FILE")]
     pub pcap: Option<PathBuf>,
     /// End QEMU after so many seconds.
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", value_parser = values::seconds)]
     pub timeout: Option<u64>,
     /// A word for the kernel's command line: key=value. May be given several times.
     #[arg(long, value_name = "WORD")]
@@ -159,7 +176,7 @@ pub struct TestOptions {
     #[command(flatten)]
     pub machine: MachineOptions,
     /// Seconds that a QEMU case may take, instead of what it says.
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", value_parser = values::seconds)]
     pub timeout: Option<u64>,
 }
 
@@ -182,7 +199,7 @@ pub struct BenchOptions {
     #[command(flatten)]
     pub machine: MachineOptions,
     /// Seconds that each boot may take.
-    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = values::seconds)]
     pub timeout: u64,
 }
 
@@ -193,7 +210,7 @@ pub struct GdbOptions {
     #[command(flatten)]
     pub run: RunOptions,
     /// Port on 127.0.0.1 where QEMU waits for gdb.
-    #[arg(long, value_name = "PORT", default_value_t = 1234)]
+    #[arg(long, value_name = "PORT", default_value_t = 1234, value_parser = values::port)]
     pub gdb_port: u16,
     /// Load this program's symbols besides the kernel's.
     #[arg(long, value_name = "NAME")]
@@ -329,5 +346,13 @@ mod tests {
         assert!(refused(&["run", "--memory", "1T"]).contains("128M"));
         assert!(refused(&["run", "--mtu", "9001"]).contains("68 to 9000"));
         assert!(refused(&["test", "--only", "luck"]).contains("loom"));
+        assert!(refused(&["run", "--users", "x"]).contains("such as 2"));
+        for verb in ["run", "pcap", "gdb", "test", "bench"] {
+            assert!(refused(&[verb, "--timeout", "x"]).contains("such as 60"));
+            assert!(
+                refused(&[verb, "--timeout", "0"]).contains("1 to"),
+                "{verb}"
+            );
+        }
     }
 }

@@ -63,6 +63,19 @@ impl Accelerator {
             decided => decided,
         }
     }
+
+    /// What speaks against the choice on this host.
+    pub fn doubt(self) -> Option<&'static str> {
+        let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+        self.doubt_on(&info)
+    }
+
+    fn doubt_on(self, cpuinfo: &str) -> Option<&'static str> {
+        (self == Accelerator::Kvm && !can_virtualise(cpuinfo)).then_some(
+            "--accel kvm: this CPU doesn't say that it can virtualise (no vmx or svm in \
+             /proc/cpuinfo), so the guest may fail at once or hang; --accel tcg works everywhere",
+        )
+    }
 }
 
 fn can_virtualise(cpuinfo: &str) -> bool {
@@ -264,6 +277,16 @@ mod tests {
         assert!(!can_virtualise(
             "model name : svm\nflags\t\t: fpu sse\nvmx flags : x\n"
         ));
+    }
+
+    #[test]
+    fn kvm_is_doubted_where_the_cpu_does_not_say_that_it_can_virtualise() {
+        let (with, without) = ("flags : fpu svm\n", "flags : fpu sse\n");
+        assert!(Accelerator::Kvm.doubt_on(without).is_some());
+        assert_eq!(Accelerator::Kvm.doubt_on(with), None);
+        for other in [Accelerator::Auto, Accelerator::Tcg] {
+            assert_eq!(other.doubt_on(without), None);
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Where the network card's cable leads.
 
 use std::net::Ipv4Addr;
+use std::os::unix::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::str::FromStr;
@@ -57,6 +58,25 @@ impl Network {
     /// A wire on unix sockets in a folder.
     pub fn wire(folder: &Path) -> Network {
         Network::Dgram(folder.join("to-guest"), folder.join("to-host"))
+    }
+
+    /// A wire on unix sockets in a folder that the user names.
+    ///
+    /// # Errors
+    /// There is no such folder, or its path is too long for sockets.
+    pub fn wire_in(folder: &Path) -> Result<Network> {
+        let option = format!("--net dgram={}", folder.display());
+        if !folder.is_dir() {
+            bail!("{option}: there is no such folder; mkdir -p makes it");
+        }
+        let wire = Network::wire(folder);
+        if let Network::Dgram(guest, host) = &wire {
+            for socket in [guest, host] {
+                let name = SocketAddr::from_pathname(socket);
+                name.with_context(|| format!("{option}: a socket can't have this name"))?;
+            }
+        }
+        Ok(wire)
     }
 
     /// QEMU's arguments.
@@ -127,6 +147,11 @@ impl Tap {
             name: name.into(),
             existing,
         })
+    }
+
+    /// Whether the device is made for the run.
+    pub fn is_new(&self) -> bool {
+        !self.existing
     }
 
     /// Brings the device up, once QEMU has made it, with the MTU of the guest's card if that tells one.
@@ -203,6 +228,18 @@ mod tests {
             let error = wrong.parse::<Choice>().unwrap_err();
             assert!(error.contains("tap=INTERFACE"), "{wrong}: {error}");
         }
+    }
+
+    #[test]
+    fn a_wire_in_a_folder_that_is_not_there_is_refused_before_qemu_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let there = folder.path();
+        assert_eq!(Network::wire_in(there).unwrap(), Network::wire(there));
+        let error = Network::wire_in(&there.join("nope")).unwrap_err();
+        assert!(error.to_string().contains("nope: there is no such folder"));
+        let long = there.join("x".repeat(120));
+        std::fs::create_dir(&long).unwrap();
+        assert!(Network::wire_in(&long).is_err());
     }
 
     #[test]

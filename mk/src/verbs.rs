@@ -1,5 +1,6 @@
 //! What mk does, one module a verb.
 
+mod announce;
 mod bench;
 mod gdb;
 mod prepare;
@@ -21,6 +22,10 @@ pub use prepare::Prepared;
 /// # Errors
 /// Whatever went wrong, in words for the user.
 pub fn execute(cli: Cli) -> Result<ExitCode> {
+    let machine = cli.verb.machine();
+    if let Some(doubt) = machine.and_then(|machine| machine.accel.doubt()) {
+        eprintln!("mk: {doubt}");
+    }
     match cli.verb {
         Verb::Setup => simple::setup(),
         Verb::Build(options) => simple::build(&options),

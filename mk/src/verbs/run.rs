@@ -1,7 +1,7 @@
 //! `run` and `pcap`: the system on the user's terminal.
 
 use std::io::{Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{ChildStdout, ExitCode};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use tempfile::TempDir;
 
+use super::announce;
 use super::prepare::{OwnFiles, Prepared, manifest};
 use crate::cli::RunOptions;
 use crate::forwards::Forwards;
@@ -57,16 +58,17 @@ pub(super) fn ready(options: &RunOptions, console: Console) -> Result<Ready> {
             tap = Some(Tap::prepare(name)?);
             Network::Tap(name.clone())
         }
-        Choice::Dgram(folder) => Network::wire(&match folder {
-            Some(folder) => folder.clone(),
-            None => {
-                let made = tempfile::Builder::new()
-                    .prefix("usufruct-wire-")
-                    .tempdir()?;
-                sockets.insert(made).path().to_path_buf()
-            }
-        }),
+        Choice::Dgram(Some(folder)) => Network::wire_in(folder)?,
+        Choice::Dgram(None) => {
+            let made = tempfile::Builder::new()
+                .prefix("usufruct-wire-")
+                .tempdir()?;
+            Network::wire(sockets.insert(made).path())
+        }
     };
+    if let Some(file) = &options.pcap {
+        check_writable(file)?;
+    }
     options
         .machine
         .machine()
@@ -85,23 +87,11 @@ pub(super) fn ready(options: &RunOptions, console: Console) -> Result<Ready> {
     launch.extra = options.qemu.clone();
     launch.pcap = options.pcap.clone();
 
-    match &network {
-        Network::User(forwards) => {
-            launch.append.push(forwards.word());
-            println!("Forwarded ports of 127.0.0.1 (tcp; echo, discard and chargen udp too):\n");
-            println!("{}\n", indent(&forwards.table()));
-            if let Some((name, port)) = first_http(forwards) {
-                println!("Once the system is up: curl http://127.0.0.1:{port}/ asks {name}.");
-            }
-        }
-        Network::Tap(name) => println!("The guest's network is on {name}: 10.0.2.0/24."),
-        Network::Dgram(guest, host) => {
-            // QEMU sends to this address from its start on; bind it and read frames there.
-            println!("One frame a datagram: send to {}", guest.display());
-            println!("                      receive at {}", host.display());
-        }
-        Network::Unplugged | Network::Custom(_) => {}
+    if let Network::User(forwards) = &network {
+        launch.append.push(forwards.word());
     }
+    let told = announce::network(&network, tap.as_ref(), &options.append);
+    print!("{told}");
     launch.network = network;
     if options.machine.verbose {
         println!("{}", launch.shown()?);
@@ -124,22 +114,17 @@ fn named_programs(words: &[String]) -> impl Iterator<Item = &str> {
     })
 }
 
-fn first_http(forwards: &Forwards) -> Option<(&str, u16)> {
-    use manifest::Service;
-    forwards.rows.iter().find_map(|row| {
-        let (_, port) = row
-            .ports
-            .iter()
-            .find(|(service, _)| *service == Service::Http)?;
-        Some((row.name.as_deref()?, *port))
-    })
-}
-
-fn indent(text: &str) -> String {
-    text.lines()
-        .map(|line| format!("  {line}"))
-        .collect::<Vec<_>>()
-        .join("\n")
+/// Whether a recording can be written: QEMU would find out only after the build.
+///
+/// # Errors
+/// It can't.
+fn check_writable(file: &Path) -> Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    // An older recording stays as it is until QEMU starts.
+    let opened = options.append(true).create(true).open(file);
+    opened
+        .map(drop)
+        .with_context(|| format!("--pcap: can't write {}", file.display()))
 }
 
 /// Boots, again after each reset, until the guest or the user ends it.
@@ -170,7 +155,8 @@ pub(super) fn run(options: &RunOptions) -> Result<ExitCode> {
         println!("\nmk: the guest asked for a restart");
     };
     drop(raw);
-    if let Some(file) = &options.pcap {
+    let ran = !matches!(outcome, Outcome::NotStarted { .. });
+    if let Some(file) = options.pcap.as_ref().filter(|_| ran) {
         println!("\nmk: recorded in {}", file.display());
     }
     println!("\nmk: {outcome}");
@@ -212,4 +198,21 @@ pub(super) fn pcap(mut options: RunOptions) -> Result<ExitCode> {
         file.display()
     );
     run(&options)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_recording_that_cannot_be_written_is_refused_and_an_old_one_is_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("x.pcap");
+        check_writable(&file).unwrap();
+        std::fs::write(&file, "old").unwrap();
+        check_writable(&file).unwrap();
+        assert_eq!(std::fs::read(&file).unwrap(), b"old");
+        let error = check_writable(&folder.path().join("nope/x.pcap")).unwrap_err();
+        assert!(error.to_string().contains("nope/x.pcap"), "{error}");
+    }
 }

@@ -52,16 +52,12 @@ pub(super) fn doc(options: &DocOptions) -> Result<ExitCode> {
     if options.open {
         command.arg("--open");
     }
-    let status = command.status()?;
-    println!(
-        "{}",
-        checkout.target().join("doc/kernel/index.html").display()
-    );
-    Ok(if status.success() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    if !command.status()?.success() {
+        return Ok(ExitCode::FAILURE);
+    }
+    let index = checkout.target().join("doc/kernel/index.html");
+    println!("{}", index.display());
+    Ok(ExitCode::SUCCESS)
 }
 
 pub(super) fn clean() -> Result<ExitCode> {
