@@ -221,7 +221,7 @@ fn wrong(entry: &Entry, what: &str) -> CommandError {
 
 /// What `help net` says of the columns.
 const NET: &str = "\
-  copied      frames copied into a page of the user's
+\x20 copied      frames copied into a page of the user's
   in place    frames that lay in the user's own page already, and stayed there
   exchanged   frames whose page became the user's, in exchange for a spare one of the user's
   recovered   of those copied, the ones that lay in a page that its owner had taken back
@@ -344,7 +344,14 @@ mod tests {
     #[test]
     fn help_net_explains_the_columns_and_help_strategy_what_is_copied_anyhow() {
         let net = help(Entry::find("net"));
-        for column in ["in place", "exchanged", "recovered", "spare", "in flight"] {
+        for column in [
+            "copied",
+            "in place",
+            "exchanged",
+            "recovered",
+            "spare",
+            "in flight",
+        ] {
             assert!(net.contains(&format!("\n  {column} ")), "{column}: {net}");
         }
         let strategy = help(Entry::find("strategy"));
