@@ -107,6 +107,7 @@ impl Assembly {
         self.take_part(fragment, sound, more, limit)
     }
 
+    #[inline(never)]
     fn take_part(&mut self, fragment: Fragment, sound: bool, more: bool, limit: u32) -> Next {
         if self.skipping {
             self.skipping = more;

@@ -156,6 +156,23 @@ impl<'a, M: Mem> Source<'a, M> {
         to_offset: usize,
         length: u32,
     ) -> Result<(), Fault> {
+        if let [Stretch { memory, part }] = self.stretches {
+            let count = length.min(part.length.saturating_sub(first));
+            let from = part.offset + first as usize;
+            return memory.copy_to(from, to, to_offset, count as usize);
+        }
+        self.gather(first, to, to_offset, length)
+    }
+
+    /// Copies out of several stretches.
+    #[inline(never)]
+    fn gather(
+        &self,
+        first: u32,
+        to: &impl Mem,
+        to_offset: usize,
+        length: u32,
+    ) -> Result<(), Fault> {
         let (mut skip, mut done) = (first, 0);
         for Stretch { memory, part } in self.stretches {
             if skip >= part.length {

@@ -18,7 +18,7 @@ use crate::port::Port;
 use crate::receiving::Phase;
 use crate::session::Session;
 use crate::slots::{Page, SlotNumber, Slots};
-use crate::transport::Transport;
+use crate::transport::{Piece, Transport};
 
 /// Who wants pages posted, and how much there is to share.
 #[derive(Debug, Default)]
@@ -142,29 +142,47 @@ impl Posting {
 impl<P: Program, T: Transport> Driver<P, T> {
     /// Lends the device what it has too little of.
     pub(crate) fn refill(&mut self) {
-        while let Some(token) = self.buffers.idle() {
-            let buffer = match self.posting.next(&mut self.ports, &mut self.slots) {
-                Some(slot) => Buffer::Page(slot),
-                None if self.buffers.posted() < self.posting.floor() => Buffer::Pool,
-                None => break,
-            };
-            let piece = match buffer {
-                Buffer::Page(slot) => {
-                    let (address, view) = self.slots.piece(slot).unwrap_or_default();
-                    self.buffers.page_piece(address, view)
-                }
-                Buffer::Pool => self.buffers.pool_piece(token),
-            };
-            self.buffers.lend(token, buffer);
-            if self.transport.post(piece, token).is_err() {
-                // It takes no more than it said; the token is lost to it until the driver starts anew.
-                self.counters.count(Counter::DeviceFault);
-                if self.buffers.take(token).is_some()
-                    && let Buffer::Page(slot) = buffer
-                {
-                    self.bring_back(slot);
-                }
-            }
+        if !self.posting.wanting.is_empty() {
+            self.post_pages();
+        }
+        let floor = self.posting.floor();
+        while self.buffers.posted() < floor
+            && let Some(token) = self.buffers.idle()
+        {
+            let piece = self.buffers.pool_piece(token);
+            self.post(token, Buffer::Pool, piece);
+        }
+    }
+
+    /// Lends the device pages of those who want it.
+    #[inline(never)]
+    fn post_pages(&mut self) {
+        while let Some(token) = self.buffers.idle()
+            && let Some(slot) = self.posting.next(&mut self.ports, &mut self.slots)
+        {
+            let (address, view) = self.slots.piece(slot).unwrap_or_default();
+            let piece = self.buffers.page_piece(address, view);
+            self.post(token, Buffer::Page(slot), piece);
+        }
+    }
+
+    /// Posts a buffer with an idle token.
+    #[inline]
+    fn post(&mut self, token: u16, buffer: Buffer, piece: Piece) {
+        self.buffers.lend(token, buffer);
+        if self.transport.post(piece, token).is_err() {
+            self.not_posted(token, buffer);
+        }
+    }
+
+    /// The device takes no more than it said; the token is lost to it until the driver starts anew.
+    #[cold]
+    fn not_posted(&mut self, token: u16, buffer: Buffer) {
+        self.counters.count(Counter::DeviceFault);
+        if self.buffers.take(token).is_some()
+            && let Buffer::Page(slot) = buffer
+        {
+            self.bring_back(slot);
         }
     }
 

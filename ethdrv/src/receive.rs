@@ -3,8 +3,10 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+use abi::PAGE_SIZE;
 use dev::Program;
 use dev::statistics::Counter;
+use ring::Descriptor;
 use sys::Mem;
 
 use crate::assembly::Next;
@@ -92,23 +94,32 @@ impl<P: Program, T: Transport> Driver<P, T> {
         match self.assembly.take(fragment, fits, received.more, limit) {
             Next::Whole => self.arrived(&[fragment]),
             Next::Part => {}
-            Next::Complete => {
-                let fragments = self.assembly.complete();
-                self.arrived(fragments.list());
-            }
-            Next::Drop(counter) => {
-                if let Some(counter) = counter {
-                    self.counters.count(counter);
-                }
-                let fragments = self.assembly.complete();
-                self.release_all(fragments.list());
-                self.release(fragment.token, fragment.buffer);
-            }
+            Next::Complete => self.completed(),
+            Next::Drop(counter) => self.pass_over(fragment, counter),
         }
     }
 
-    /// A whole frame has arrived.
-    #[inline]
+    /// A frame of several buffers has arrived.
+    #[inline(never)]
+    fn completed(&mut self) {
+        let fragments = self.assembly.complete();
+        self.arrived(fragments.list());
+    }
+
+    /// A buffer, and what was kept before it, is of no use.
+    #[cold]
+    fn pass_over(&mut self, fragment: Fragment, counter: Option<Counter>) {
+        if let Some(counter) = counter {
+            self.counters.count(counter);
+        }
+        let fragments = self.assembly.complete();
+        self.release_all(fragments.list());
+        self.release(fragment.token, fragment.buffer);
+    }
+
+    /// A whole frame has arrived. Inlined down to the copy, so that a frame of one buffer, as nearly
+    /// all are, costs no loops.
+    #[inline(always)]
     fn arrived(&mut self, fragments: &[Fragment]) {
         let Some(first) = fragments.first() else {
             return;
@@ -129,7 +140,7 @@ impl<P: Program, T: Transport> Driver<P, T> {
     }
 
     /// Delivers a frame from the wire to a port by its strategy, or drops and counts it.
-    #[inline]
+    #[inline(always)]
     fn deliver_received(&mut self, number: PortNumber, fragments: &[Fragment]) -> Result<(), End> {
         let length = fragments.iter().map(|one| one.part.length).sum();
         let (flips, flipping) = match self.ports.get(number as usize).and_then(Option::as_ref) {
@@ -174,7 +185,7 @@ impl<P: Program, T: Transport> Driver<P, T> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn copy_received(&mut self, number: PortNumber, fragments: &[Fragment]) -> Result<(), End> {
         let origin = Origin::Wire(fragments.iter().any(|fragment| match fragment.buffer {
             Buffer::Pool => false,
@@ -185,12 +196,12 @@ impl<P: Program, T: Transport> Driver<P, T> {
             part: fragment.part,
         };
         let (ports, dirty, deliveries) = (&mut self.ports, &mut self.dirty, &mut self.deliveries);
-        let mut deliver = |stretches: &[Stretch<'_, P::Own>]| {
-            let source = Source::new(stretches);
-            deliver(ports, dirty, deliveries, number, &source, origin)
-        };
         match fragments {
-            [fragment] => deliver(&[stretch(fragment)]),
+            [fragment] => {
+                let stretches = [stretch(fragment)];
+                let source = Source::new(&stretches);
+                hand_over(ports, dirty, deliveries, number, &source, origin)
+            }
             _ => {
                 let first = fragments.first().map(stretch);
                 let Some(first) = first else {
@@ -200,7 +211,9 @@ impl<P: Program, T: Transport> Driver<P, T> {
                 for (to, fragment) in stretches.iter_mut().zip(fragments) {
                     *to = stretch(fragment);
                 }
-                deliver(&stretches[..fragments.len().min(crate::assembly::MOST)])
+                let count = fragments.len().min(crate::assembly::MOST);
+                let source = Source::new(&stretches[..count]);
+                deliver(ports, dirty, deliveries, number, &source, origin)
             }
         }
     }
@@ -232,8 +245,21 @@ pub(crate) fn memory<'a, P: Program>(
 ///
 /// # Errors
 /// The recipient's session must end.
-#[inline]
+#[inline(never)]
 pub(crate) fn deliver<P: Program>(
+    ports: &mut [Option<Box<Port<P>>>],
+    dirty: &mut Vec<PortNumber>,
+    deliveries: &mut Deliveries,
+    number: PortNumber,
+    frame: &Source<'_, P::Own>,
+    origin: Origin,
+) -> Result<(), End> {
+    hand_over(ports, dirty, deliveries, number, frame, origin)
+}
+
+/// The same, inlined.
+#[inline(always)]
+fn hand_over<P: Program>(
     ports: &mut [Option<Box<Port<P>>>],
     dirty: &mut Vec<PortNumber>,
     deliveries: &mut Deliveries,
@@ -248,32 +274,20 @@ pub(crate) fn deliver<P: Program>(
         port.counters.count(Counter::NoSession);
         return Ok(());
     };
-    let placed = match copy::place(session, frame) {
-        Ok(placed) => placed,
+    let recovered = origin == Origin::Wire(true);
+    let told = match frame.length() > PAGE_SIZE as u32 {
+        false => copy::place_one(session, frame)
+            .and_then(|piece| tell(session, deliveries, number, &[piece], recovered)),
+        true => tell_pages(session, deliveries, number, frame, recovered),
+    };
+    match told {
+        Ok(true) => {}
+        Ok(false) => return Ok(()),
         Err(Undelivered::Dropped(counter)) => {
             port.counters.count(counter);
             return Ok(());
         }
         Err(Undelivered::End(end)) => return Err(end),
-    };
-    let recovered = origin == Origin::Wire(true);
-    if session.receiving.deferred > 0 {
-        // It must not overtake what waits for an exchange.
-        for piece in placed.pieces() {
-            session.receiving.deferred += 1;
-            deliveries.add(Delivery {
-                port: number,
-                serial: session.serial,
-                descriptor: *piece,
-                way: Way::Copied,
-                recovered,
-                swap: None,
-            });
-        }
-        return Ok(());
-    }
-    for piece in placed.pieces() {
-        session.filled.push(&session.receive, *piece)?;
     }
     count(&mut port.counters, frame.length(), Way::Copied, recovered);
     match origin {
@@ -286,4 +300,47 @@ pub(crate) fn deliver<P: Program>(
         dirty.push(number);
     }
     Ok(())
+}
+
+/// Copies a frame of more than a page, and tells its pieces.
+#[inline(never)]
+fn tell_pages<P: Program>(
+    session: &mut Session<P>,
+    deliveries: &mut Deliveries,
+    number: PortNumber,
+    frame: &Source<'_, P::Own>,
+    recovered: bool,
+) -> Result<bool, Undelivered> {
+    let placed = copy::place_pages(session, frame)?;
+    tell(session, deliveries, number, placed.pieces(), recovered)
+}
+
+/// Tells the pieces of a copied frame to its recipient. `false`: they wait to be told.
+#[inline(always)]
+fn tell<P: Program>(
+    session: &mut Session<P>,
+    deliveries: &mut Deliveries,
+    number: PortNumber,
+    pieces: &[Descriptor],
+    recovered: bool,
+) -> Result<bool, Undelivered> {
+    if session.receiving.deferred > 0 {
+        // It must not overtake what waits for an exchange.
+        for piece in pieces {
+            session.receiving.deferred += 1;
+            deliveries.add(Delivery {
+                port: number,
+                serial: session.serial,
+                descriptor: *piece,
+                way: Way::Copied,
+                recovered,
+                swap: None,
+            });
+        }
+        return Ok(false);
+    }
+    for piece in pieces {
+        session.filled.push(&session.receive, *piece)?;
+    }
+    Ok(true)
 }

@@ -44,10 +44,24 @@ pub fn place<P: Program, M: Mem, F: Mem>(
     session: &mut Session<P, M>,
     frame: &Source<'_, F>,
 ) -> Result<Placed, Undelivered> {
-    let length = frame.length();
-    if length > PAGE_SIZE as u32 {
+    if frame.length() > PAGE_SIZE as u32 {
         return place_pages(session, frame);
     }
+    let mut pieces = [Descriptor::default(); MOST_PIECES];
+    pieces[0] = place_one(session, frame)?;
+    Ok(Placed { pieces, count: 1 })
+}
+
+/// The same for a frame of at most a page: its one piece.
+///
+/// # Errors
+/// As for [`place`].
+#[inline]
+pub fn place_one<P: Program, M: Mem, F: Mem>(
+    session: &mut Session<P, M>,
+    frame: &Source<'_, F>,
+) -> Result<Descriptor, Undelivered> {
+    let length = frame.length();
     if !session.has_room(1)? {
         return Err(Undelivered::Dropped(Counter::RingFull));
     }
@@ -74,18 +88,19 @@ pub fn place<P: Program, M: Mem, F: Mem>(
         session.receive.write(page + offset as usize, zeros)?;
     }
     session.pages.hold(length);
-    let mut pieces = [Descriptor::default(); MOST_PIECES];
-    pieces[0] = Descriptor {
+    Ok(Descriptor {
         page: room.page,
         offset: room.offset,
         length,
         flags: 0,
-    };
-    Ok(Placed { pieces, count: 1 })
+    })
 }
 
 /// The same for a frame of more than a page: as many pages as it takes, or none.
-fn place_pages<P: Program, M: Mem, F: Mem>(
+///
+/// # Errors
+/// As for [`place`].
+pub fn place_pages<P: Program, M: Mem, F: Mem>(
     session: &mut Session<P, M>,
     frame: &Source<'_, F>,
 ) -> Result<Placed, Undelivered> {
