@@ -19,7 +19,13 @@ pub(super) fn seconds(text: &str) -> Result<u64, String> {
 /// How many users.
 pub(super) fn users(text: &str) -> Result<u32, String> {
     let most = crate::users::MAX_USERS;
-    let count = number(text, 0, most.into(), "a number of users", 2)?;
+    let count = number(
+        text,
+        0,
+        most.into(),
+        "a number of users (--manifest serves more)",
+        2,
+    )?;
     u32::try_from(count).map_err(|error| error.to_string())
 }
 
@@ -60,7 +66,7 @@ mod tests {
         }
         assert_eq!(users("0"), Ok(0));
         assert!(users("x").unwrap_err().contains("0 to 200, such as 2"));
-        assert!(users("201").is_err());
+        assert!(users("201").unwrap_err().contains("--manifest"));
         assert_eq!(cpus("255"), Ok(255));
         assert!(cpus("0").unwrap_err().contains("1 to 255"));
         assert_eq!(port_offset("0"), Ok(0));
