@@ -16,6 +16,7 @@
 #![no_std]
 
 pub mod audit;
+pub mod calibration;
 pub mod cap;
 pub mod console;
 pub mod device;

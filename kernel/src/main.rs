@@ -93,7 +93,11 @@ pub extern "sysv64" fn start(info: u64) -> ! {
     if !apic::initialise(platform.local_apic) {
         fail(format_args!("no local APIC at {:#x}", platform.local_apic));
     }
-    time::calibrate();
+    if !time::calibrate() {
+        fail(format_args!(
+            "no clock: neither the interval timer nor the CPU tells the time-stamp counter's rate"
+        ));
+    }
     let (random, genuine) = Random::new();
     let cpus = platform.cpus;
     let pc = Pc {

@@ -8,6 +8,7 @@ mod common;
 
 mod aperture;
 mod batch;
+mod calibration;
 mod caller;
 mod capability;
 mod console;
