@@ -101,6 +101,7 @@ impl<M: Machine> Kernel<'_, M> {
         let init = genesis.program("init", boot.init, priority::INIT)?;
         genesis.equip_init(&init, &bank, boot)?;
         genesis.equip_bank(&bank)?;
+        self.vital.set([bank.oid, init.oid]);
         for program in [bank, init] {
             program
                 .process

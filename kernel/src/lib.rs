@@ -79,6 +79,8 @@ pub struct Kernel<'a, M> {
     reapable: Cell<Oid>,
     /// First rescinded aperture that still pins frames.
     dead_apertures: Cell<Oid>,
+    /// spacebank and init: nobody keeps them, and nobody can stand in for them.
+    vital: Cell<[Oid; 2]>,
     range_notify: Cell<Binding>,
     log_notify: Cell<Binding>,
     log_level: Cell<u64>,
@@ -123,6 +125,7 @@ impl<'a, M: Machine> Kernel<'a, M> {
             tokens: Cell::new(0),
             reapable: Cell::new(Oid::NONE),
             dead_apertures: Cell::new(Oid::NONE),
+            vital: Cell::new([Oid::NONE; 2]),
             range_notify: Cell::new(Binding::NONE),
             log_notify: Cell::new(Binding::NONE),
             log_level: Cell::new(3),

@@ -437,6 +437,7 @@ impl<M: Machine> Kernel<'_, M> {
         process.cause.set(cause as u8);
         if !self.notify(process.keeper()) {
             self.report_fault(process);
+            self.end_without(process);
         }
     }
 

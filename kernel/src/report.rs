@@ -16,6 +16,9 @@ use crate::process::Process;
 /// Longest line that a process may log at once.
 const LINE: usize = 1024;
 
+/// Code with which the machine halts when spacebank or init has died.
+const VITAL_DIED: u64 = 1;
+
 /// Frames of a backtrace at most.
 const DEPTH: usize = 24;
 
@@ -137,6 +140,22 @@ impl<M: Machine> Kernel<'_, M> {
             }
             frame = next;
         }
+    }
+
+    /// Stops the machine with a failure if this process, which has stopped for good, is spacebank or
+    /// init: they keep everybody else, nobody keeps them, and whoever waits for them would wait for
+    /// ever.
+    pub(crate) fn end_without(&self, process: &Process) {
+        let oid = self.frame_row(process.frame.get()).owner.get();
+        if !self.vital.get().contains(&oid) {
+            return;
+        }
+        self.say(format_args!(
+            "kernel: the machine stops: nothing can go on without {}",
+            process.name()
+        ));
+        self.flush_console();
+        self.machine.halt(VITAL_DIED);
     }
 
     pub(crate) fn invoke_reset(&self, call: &Invocation) -> Result<Answer> {

@@ -7,7 +7,10 @@ use abi::fault::{Access, Cause};
 use abi::invoke::Op;
 use abi::method::process::state;
 use kernel::process::{Preserved, Registers};
+use sim::machine::{Ending, SimMachine};
 use sim::parties::{Parties, Party, registers, reply};
+use sim::processor::Processor;
+use sim::random::Dice;
 use sys::object::Process;
 use sys::{Cap, Event, Message, Sys};
 
@@ -322,4 +325,37 @@ fn a_fault_while_others_wait_does_not_answer_them() {
     parties.rescind(&[victim.oid()]);
     let answer = parties.answer(keeper).expect("given up");
     assert_eq!(reply(&answer).status, errno(abi::error::EPIPE));
+}
+
+#[test]
+fn the_machine_stops_with_a_failure_when_spacebank_or_init_has_died() {
+    // init is not the tests' to run; the machine runs it while spacebank waits.
+    let parties = Parties::new();
+    let other = parties.spawn();
+    fault(&parties, other, 100);
+    assert_eq!(parties.machine().ending(), None, "others may die");
+    fault(&parties, parties.bank(), 100);
+    ended_without(parties.machine(), "spacebank");
+
+    let processor = Processor::boot(2_000, &Dice::new(1)).expect("enough objects");
+    processor.interrupt(None);
+    let wait = registers(Op::Wait, OK, 0, &Message::default());
+    processor.system_call(wait);
+    let current = processor
+        .current()
+        .map(|process| process.name().to_string());
+    assert_eq!(current.as_deref(), Some("init"));
+    processor.fault_with(Cause::Page, Access::WRITE, ADDRESS, pattern(0).1);
+    ended_without(processor.machine(), "init");
+}
+
+fn ended_without(machine: &SimMachine, name: &str) {
+    assert_eq!(machine.ending(), Some(Ending::Halt(1)));
+    let said = machine.console_output();
+    for words in [
+        format!("{name} stopped: page fault"),
+        format!("nothing can go on without {name}"),
+    ] {
+        assert!(said.contains(&words), "{said}");
+    }
 }
