@@ -30,6 +30,12 @@ pub mod priority {
 
 /// Pages of the first programs' stacks.
 const STACK_PAGES: u64 = 32;
+/// Most objects: what the tables that spacebank has slots for hold a record of.
+pub const MOST_OBJECTS: usize =
+    (CAP_TABLE_SLOTS - slot::BANK_RECORD_TABLES as usize) * CAP_TABLE_SLOTS * TABLE_ENTRIES;
+const _: () = assert!(
+    layout::BULK as usize + MOST_OBJECTS * boot::BANK_ARRAY_ENTRY <= layout::RECORDS as usize
+);
 /// Most pages of an archive: half a GiB, which is what fits below spacebank's like array.
 const ARCHIVE_PAGES: usize = 1 << 17;
 

@@ -29,6 +29,7 @@ pub mod object;
 #[cfg(feature = "planted-faults")]
 pub mod planted;
 pub mod process;
+pub mod ram;
 pub mod schedule;
 
 mod aperture;

@@ -19,8 +19,9 @@ use arch::x86_64::{apic, descriptors, entry, set_control_registers, set_stop_por
 use arch::x86_64::{silence_old_controllers, stop, time};
 use kernel::Kernel;
 use kernel::frame::{Frame, FrameRow};
-use kernel::genesis::Boot;
+use kernel::genesis::{Boot, MOST_OBJECTS};
 use kernel::object::ObjectRow;
+use kernel::ram::Shortage;
 use spin::Mutex;
 use tar_no_std::TarArchiveRef;
 
@@ -74,11 +75,10 @@ pub extern "sysv64" fn start(info: u64) -> ! {
     set_stop_ports(exit.unwrap_or(0), 0);
     let has_huge_pages = set_control_registers();
     let mut memory = Memory::new(&handover);
-    let Some(space) = make_kernel_space(&mut memory, has_huge_pages) else {
-        fail(format_args!(
-            "too little memory for the kernel's own tables"
-        ));
-    };
+    let archive_pages = archive_frames(&handover).count();
+    let unused = memory.keep(MOST_OBJECTS.saturating_sub(archive_pages));
+    let space = make_kernel_space(&mut memory, handover.regions(), has_huge_pages)
+        .unwrap_or_else(|shortage| fail(format_args!("{shortage}")));
     let upper = upper_half(space);
     // SAFETY: it maps the kernel's image and all RAM where the boot tables have them.
     unsafe { load_first_space(space) };
@@ -117,6 +117,12 @@ pub extern "sysv64" fn start(info: u64) -> ! {
         _ => 3,
     };
     kernel.set_log_level(level);
+    if unused > 0 {
+        kernel.say(format_args!(
+            "kernel: {} MiB of RAM stay unused: spacebank has room for {MOST_OBJECTS} pages",
+            unused / 256,
+        ));
+    }
     begin(kernel, &handover, genuine, cpus)
 }
 
@@ -124,18 +130,18 @@ pub extern "sysv64" fn start(info: u64) -> ! {
 fn make_kernel(pc: Pc, mut memory: Memory, handover: &Handover) -> PcKernel {
     let archive = archive_frames(handover);
     let archive_count = archive.clone().count();
-    let most = memory.frames().count() + archive_count;
-    let frame_rows = (memory.end >> 12) as usize + 1;
+    let most = memory.pages() + archive_count;
+    let end = memory.end().max(handover.archive.1);
+    let frame_rows = end.div_ceil(abi::PAGE_SIZE as u64) as usize + 1;
     let tables = (|| {
         let frames: *mut FrameRow = memory.allocate(frame_rows * size_of::<FrameRow>())?.cast();
         let objects: *mut ObjectRow = memory.allocate(most * size_of::<ObjectRow>())?.cast();
         let timers: *mut Cell<Frame> = memory.allocate(most * size_of::<Frame>())?.cast();
         let console: *mut Cell<u8> = memory.allocate(kernel::console::BYTES)?.cast();
-        Some((frames, objects, timers, console))
+        Ok((frames, objects, timers, console))
     })();
-    let Some((frames, objects, timers, console)) = tables else {
-        fail(format_args!("too little memory for the kernel's tables"));
-    };
+    let (frames, objects, timers, console) =
+        tables.unwrap_or_else(|shortage: Shortage| fail(format_args!("{shortage}")));
     let mut count = 0;
     for frame in archive.chain(memory.frames()) {
         // SAFETY: no more frames are left than there were when the table was sized.
@@ -144,7 +150,7 @@ fn make_kernel(pc: Pc, mut memory: Memory, handover: &Handover) -> PcKernel {
         // Free objects own zeroed frames; the loader and the firmware left theirs anyhow.
         if count > archive_count {
             // SAFETY: a frame of usable RAM that nobody has been given yet.
-            unsafe { core::ptr::write_bytes(physical(frame.physical()), 0, abi::PAGE_SIZE) };
+            unsafe { zero_unless_zero(physical(frame.physical()).cast()) };
         }
     }
     for n in 0..frame_rows {
@@ -161,6 +167,24 @@ fn make_kernel(pc: Pc, mut memory: Memory, handover: &Handover) -> PcKernel {
             core::slice::from_raw_parts(timers, count),
             core::slice::from_raw_parts(console, kernel::console::BYTES),
         )
+    }
+}
+
+/// Zeroes a frame that isn't zero. Most are at boot, and a virtual machine's host gives it memory for
+/// what it writes only.
+///
+/// # Safety
+/// There are 4,096 mapped bytes, aligned to 8, and nobody else reads or writes them.
+unsafe fn zero_unless_zero(words: *mut u64) {
+    const WORDS: usize = abi::PAGE_SIZE / size_of::<u64>();
+    // SAFETY: as promised by the caller.
+    unsafe {
+        let is_zero = core::slice::from_raw_parts(words, WORDS)
+            .chunks_exact(8)
+            .all(|chunk| chunk.iter().fold(0, |all, word| all | word) == 0);
+        if !is_zero {
+            core::ptr::write_bytes(words, 0, WORDS);
+        }
     }
 }
 

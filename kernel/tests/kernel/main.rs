@@ -22,6 +22,7 @@ mod msix;
 mod objects;
 mod paths;
 mod process;
+mod ram;
 mod release;
 mod rescind;
 mod schedule;

@@ -6,6 +6,7 @@ use kernel::error::{DEVICE, Status};
 use kernel::frame::Frame;
 use kernel::machine::{Machine, Source, Trigger, Width};
 use kernel::msix::Table;
+use kernel::ram::{REGIONS, Region};
 use x86_64::PhysAddr;
 use x86_64::instructions::port::Port;
 use x86_64::instructions::tlb;
@@ -15,7 +16,6 @@ use x86_64::structures::paging::PhysFrame;
 use super::entry::DEVICE_VECTORS;
 use super::memory::{PHYSICAL_BASE, physical};
 use super::platform::Platform;
-use super::pvh::{REGIONS, Region};
 use super::random::Random;
 use super::{pci, serial, time};
 

@@ -7,17 +7,14 @@
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use kernel::frame::Frame;
+use kernel::ram::{self, HUGE, PAGE, Ram, Region, Shortage, mappings};
 
-use super::pvh::{Handover, REGIONS, Region};
+use super::pvh::Handover;
 
 /// Where physical memory is mapped.
 pub const PHYSICAL_BASE: u64 = 0xffff_8000_0000_0000;
 /// Where the kernel's image is linked, less its physical address.
 pub const KERNEL_BASE: u64 = 0xffff_ffff_8000_0000;
-
-const PAGE: u64 = 4096;
-const LARGE: u64 = 1 << 21;
-const HUGE: u64 = 1 << 30;
 
 const PRESENT: u64 = 1;
 const WRITABLE: u64 = 1 << 1;
@@ -33,7 +30,7 @@ unsafe extern "C" {
     static kernel_end: u8;
 }
 
-/// End of the physical memory that is mapped.
+/// End of the physical memory that is mapped: at first what the boot tables map.
 static MAPPED_END: AtomicU64 = AtomicU64::new(HUGE);
 
 /// The pointer through which the kernel reaches a physical address.
@@ -56,86 +53,53 @@ fn image_address(symbol: &u8) -> u64 {
     core::ptr::from_ref(symbol) as u64 - KERNEL_BASE
 }
 
-/// Usable RAM in whole pages, without what is taken already.
+/// Usable RAM that is left while the kernel makes its tables.
 pub struct Memory {
-    free: [Region; REGIONS],
-    count: usize,
-    /// First address behind all usable RAM.
-    pub end: u64,
+    ram: Ram,
 }
 
 impl Memory {
     /// Usable RAM, less the first MiB, the kernel's image and the archive.
     pub fn new(handover: &Handover) -> Memory {
-        let mut memory = Memory {
-            free: [Region::default(); REGIONS],
-            count: 0,
-            end: 0,
-        };
-        for region in handover.regions().iter().filter(|region| region.usable) {
-            let (start, end) = (
-                region.start.next_multiple_of(PAGE),
-                region.end & !(PAGE - 1),
-            );
-            memory.end = memory.end.max(end);
-            memory.add(start.max(1 << 20), end);
-        }
+        let mut ram = Ram::new(handover.regions());
         // SAFETY: symbols of the linker script; only their addresses count.
         let image = unsafe { (image_address(&kernel_start), image_address(&kernel_end)) };
-        memory.take(image.0, image.1);
+        ram.take(image.0..image.1);
         let (start, end) = handover.archive;
-        memory.take(start & !(PAGE - 1), end.next_multiple_of(PAGE));
-        memory
+        ram.take(start & !(PAGE - 1)..end.saturating_add(PAGE - 1) & !(PAGE - 1));
+        Memory { ram }
     }
 
-    fn add(&mut self, start: u64, end: u64) {
-        if start < end && self.count < REGIONS {
-            self.free[self.count] = Region {
-                start,
-                end,
-                usable: true,
-            };
-            self.count += 1;
-        }
+    /// Keeps so many pages, those of the lowest addresses. Answers how many nobody will use.
+    pub fn keep(&mut self, pages: usize) -> usize {
+        self.ram.keep(pages as u64) as usize
     }
 
-    /// Takes a range out of every region.
-    fn take(&mut self, start: u64, end: u64) {
-        for n in 0..self.count {
-            let region = self.free[n];
-            if start >= region.end || end <= region.start {
-                continue;
-            }
-            self.free[n].end = region.start.max(start.min(region.end));
-            self.add(end.max(region.start), region.end);
-        }
-    }
-
-    /// Takes zeroed pages from the largest region.
-    pub fn allocate(&mut self, bytes: usize) -> Option<*mut u8> {
-        let bytes = (bytes as u64).next_multiple_of(PAGE);
-        let largest = self.free[..self.count]
-            .iter_mut()
-            .max_by_key(|r| r.end - r.start)?;
-        if largest.end - largest.start < bytes {
-            return None;
-        }
-        let start = largest.start;
-        largest.start += bytes;
-        if !is_mapped(start + bytes - 1) {
-            return None;
-        }
+    /// Takes zeroed pages in one piece, of the RAM that is mapped.
+    ///
+    /// # Errors
+    /// No such piece is free.
+    pub fn allocate(&mut self, bytes: usize) -> Result<*mut u8, Shortage> {
+        let start = self.ram.allocate(bytes as u64, mapped_end())?;
         let pointer = physical(start);
         // SAFETY: usable RAM that was taken from nobody, mapped, and now taken for the caller.
-        unsafe { core::ptr::write_bytes(pointer, 0, bytes as usize) };
-        Some(pointer)
+        unsafe { core::ptr::write_bytes(pointer, 0, bytes.next_multiple_of(PAGE as usize)) };
+        Ok(pointer)
+    }
+
+    /// First address behind what is left.
+    pub fn end(&self) -> u64 {
+        self.ram.end()
+    }
+
+    /// Pages left.
+    pub fn pages(&self) -> usize {
+        self.ram.pages() as usize
     }
 
     /// Frames left.
     pub fn frames(&self) -> impl Iterator<Item = Frame> + '_ {
-        self.free[..self.count]
-            .iter()
-            .flat_map(|region| (region.start / PAGE..region.end / PAGE).map(|n| Frame(n as u32)))
+        self.ram.frames()
     }
 }
 
@@ -146,12 +110,12 @@ struct Tables<'m> {
 }
 
 impl Tables<'_> {
-    fn table(&mut self) -> Option<*mut u64> {
-        Some(self.memory.allocate(PAGE as usize)?.cast())
+    fn table(&mut self) -> Result<*mut u64, Shortage> {
+        Ok(self.memory.allocate(PAGE as usize)?.cast())
     }
 
     /// The entry that maps an address at a level (1: 4 KiB, 2: 2 MiB, 3: 1 GiB).
-    fn entry(&mut self, address: u64, level: u32) -> Option<*mut u64> {
+    fn entry(&mut self, address: u64, level: u32) -> Result<*mut u64, Shortage> {
         let mut table = self.root;
         for above in (level + 1..=4).rev() {
             let index = (address >> (3 + 9 * above)) as usize & 511;
@@ -167,46 +131,33 @@ impl Tables<'_> {
             table = physical(unsafe { *entry } & 0x000f_ffff_ffff_f000).cast();
         }
         // SAFETY: as above.
-        Some(unsafe { table.add((address >> (3 + 9 * level)) as usize & 511) })
+        Ok(unsafe { table.add((address >> (3 + 9 * level)) as usize & 511) })
     }
 
-    fn map(&mut self, address: u64, level: u32, bits: u64) -> Option<()> {
+    fn map(&mut self, address: u64, level: u32, bits: u64) -> Result<(), Shortage> {
         let entry = self.entry(address, level)?;
         // SAFETY: `entry` answers a word of one of this tree's tables.
         unsafe { *entry = bits | PRESENT };
-        Some(())
+        Ok(())
     }
 }
 
-/// Makes the kernel's address space; `None` when memory doesn't suffice. Answers its level-4 table,
-/// which the caller must load.
-pub fn make_kernel_space(memory: &mut Memory, has_huge_pages: bool) -> Option<Frame> {
+/// Makes the kernel's address space. Answers its level-4 table, which the caller must load.
+///
+/// # Errors
+/// Memory doesn't suffice.
+pub fn make_kernel_space(
+    memory: &mut Memory,
+    map: &[Region],
+    has_huge_pages: bool,
+) -> Result<Frame, Shortage> {
     let root: *mut u64 = memory.allocate(PAGE as usize)?.cast();
-    let ram_end = memory.end;
-    let end = if has_huge_pages {
-        512 * HUGE
-    } else {
-        ram_end.max(4 * HUGE).next_multiple_of(HUGE)
-    };
     let mut tables = Tables { memory, root };
-    let mut address = 0;
-    while address < end {
-        let virtual_address = PHYSICAL_BASE + address;
-        if has_huge_pages && address >= ram_end.max(4 * HUGE) {
-            let bits = address | LEAF | WRITABLE | NO_EXECUTE | GLOBAL | UNCACHED;
-            tables.map(virtual_address, 3, bits)?;
-            address += HUGE;
-        } else {
-            // Below 4 GiB and behind RAM lie devices.
-            let cached = if address >= ram_end || is_hole(address, ram_end) {
-                UNCACHED
-            } else {
-                0
-            };
-            let bits = address | LEAF | WRITABLE | NO_EXECUTE | GLOBAL | cached;
-            tables.map(virtual_address, 2, bits)?;
-            address += LARGE;
-        }
+    for page in mappings(map, has_huge_pages) {
+        let level = if page.is_huge { 3 } else { 2 };
+        let cached = if page.is_ram { 0 } else { UNCACHED };
+        let bits = page.address | LEAF | WRITABLE | NO_EXECUTE | GLOBAL | cached;
+        tables.map(PHYSICAL_BASE + page.address, level, bits)?;
     }
     // SAFETY: symbols of the linker script; only their addresses count.
     let (start, text, rodata, image_end) = unsafe {
@@ -226,12 +177,6 @@ pub fn make_kernel_space(memory: &mut Memory, has_huge_pages: bool) -> Option<Fr
         tables.map(KERNEL_BASE + address, 1, address | rights | GLOBAL)?;
     }
     // Every entry of the upper half must exist now: address spaces copy them once.
-    MAPPED_END.store(end, Ordering::Relaxed);
-    Some(Frame::holding(root as u64 - PHYSICAL_BASE))
-}
-
-/// Whether an address lies in the PC's hole for devices, from 3 GiB (q35 may begin at 2) to 4 GiB.
-fn is_hole(address: u64, ram_end: u64) -> bool {
-    let low_ram_end = ram_end.min(0xc000_0000);
-    (low_ram_end..4 * HUGE).contains(&address)
+    MAPPED_END.store(ram::mapped_end(map, has_huge_pages), Ordering::Relaxed);
+    Ok(Frame::holding(root as u64 - PHYSICAL_BASE))
 }

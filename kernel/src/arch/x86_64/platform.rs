@@ -5,11 +5,11 @@ use acpi::sdt::madt::{Madt, MadtEntry};
 use acpi::sdt::mcfg::Mcfg;
 use acpi::{AcpiTables, Handler, PciAddress, PhysicalMapping, RawPhysicalMapping};
 use core::ptr::NonNull;
+use kernel::ram::Region;
 use x86_64::instructions::port::Port;
 
 use super::apic::IoApic;
 use super::memory::{is_mapped, physical};
-use super::pvh::Region;
 
 /// I/O APICs and reserved regions that are kept; a machine with more loses the rest.
 const KEPT: usize = 8;

@@ -3,12 +3,12 @@
 //! All of it lies in memory that the map calls usable, so it is copied before anything is allocated.
 //! x86/HVM direct boot ABI: xen/include/public/arch-x86/hvm/start_info.h.
 
+use kernel::ram::{REGIONS, Region};
+
 use super::memory::physical;
 
 const MAGIC: u32 = 0x336e_c578;
 
-/// Regions of the memory map that are kept; more are ignored, which loses only memory.
-pub const REGIONS: usize = 64;
 /// Bytes of the command line that are kept.
 pub const COMMAND_LINE: usize = 2048;
 
@@ -40,17 +40,6 @@ struct MapEntry {
     bytes: u64,
     kind: u32,
     reserved: u32,
-}
-
-/// A region of physical memory.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Region {
-    /// First byte.
-    pub start: u64,
-    /// First byte behind it.
-    pub end: u64,
-    /// RAM that nobody else uses.
-    pub usable: bool,
 }
 
 /// A copy of what was handed over.

@@ -179,7 +179,7 @@ fn echo_figures(case: &Case) -> Result<Vec<Figure>> {
 }
 
 /// The machine of the benches: figures are those of one CPU, whatever else the tests run on.
-fn count_instructions() -> Machine {
+pub fn count_instructions() -> Machine {
     Machine {
         icount: true,
         ..Machine::default()

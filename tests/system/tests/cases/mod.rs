@@ -1,5 +1,6 @@
 //! One module a subject. A case is `("subject.what_holds", function)` in its module's `CASES`.
 
+mod boots;
 mod common;
 mod console;
 mod copier;
@@ -22,6 +23,7 @@ use system::Entry;
 
 /// All cases.
 pub const ALL: &[&[Entry]] = &[
+    boots::CASES,
     console::CASES,
     copier::CASES,
     curl::CASES,
