@@ -264,6 +264,7 @@ impl<P: Program, T: Transport> Driver<P, T> {
         // The transmit pages are noted when the session begins: what is free now is free then.
         let transmit = Vec::<TransmitPage>::new().try_reserve_exact(assets.pins.len());
         let room = transmit.is_ok() && assets.slots.try_reserve(slots as usize).is_ok();
+        let room = room && assets.away.try_reserve(slots as usize).is_ok();
         let per_frame = prepare_frame_pins(&mut assets, transmit_pages);
         let (Ok(caps), Some(receive), Some(pages), true, Ok(per_frame)) =
             (answered, receive, pages, room, per_frame)

@@ -1,10 +1,12 @@
 //! Closing: undoing what a session, or an attempt at one, was made of, a piece at a time.
 //!
 //! What was pinned stays pinned until the device is done with it. The order matters: first the client
-//! stops being served, then its pages go back to its bank, then the pins go, then it is told.
+//! stops being served, then those of its pages that the device has are exchanged for the driver's own,
+//! then they all go back to its bank, then the pins go, then it is told.
 
 use alloc::vec::Vec;
 
+use abi::batch::LIMIT;
 use abi::cap::CapAddr;
 use abi::error::OK;
 use dev::Program;
@@ -17,6 +19,7 @@ use crate::driver::Driver;
 use crate::port::State;
 use crate::receiving::Phase;
 use crate::session::{Assets, Session};
+use crate::slots::Page;
 use crate::transport::Transport;
 
 /// What is left of a session.
@@ -153,14 +156,19 @@ impl<P: Program, T: Transport> Driver<P, T> {
     /// A session leaves its receive pages: those that are away are unpinned when they come back, the
     /// others by and by.
     fn leave_pages(&mut self, number: PortNumber, session: &mut Session<P>) {
-        let receiving = &session.receiving;
-        let seen = (0..session.pages.total() as u16).filter_map(|page| session.pages.slot(page));
-        let hidden = receiving.hidden.slots.iter().copied().flatten();
-        for slot in seen.chain(hidden) {
+        let hidden = session.receiving.hidden.slots.len() as u16;
+        let seen = (0..session.pages.total() as u16).map(Page::Seen);
+        for page in seen.chain((0..hidden).map(Page::Hidden)) {
+            let Some(slot) = session.slot(page) else {
+                continue;
+            };
             if self.slots.leave(slot) {
                 session.assets.slots.push(slot);
+            } else if let Some(place) = session.place(page) {
+                session.assets.away.push((slot, place, ()));
             }
         }
+        let receiving = &session.receiving;
         if receiving.phase == Phase::Flipping {
             self.posting.leave(receiving.share);
         }
@@ -189,6 +197,14 @@ impl<P: Program, T: Transport> Driver<P, T> {
         };
         let program = &self.program;
         let assets = &mut closing.assets;
+        if !assets.away.is_empty() {
+            let first = assets.away.len().saturating_sub(LIMIT);
+            let most = self.information.receive_capacity;
+            self.slots
+                .substitute(program, number, most, &assets.away[first..], |()| ());
+            assets.away.truncate(first);
+            return true;
+        }
         if assets.undo(program) {
             return true;
         }

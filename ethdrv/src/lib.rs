@@ -59,6 +59,7 @@ pub mod pulse;
 mod receive;
 pub mod receiving;
 pub mod reception;
+pub mod reserve;
 pub mod schedule;
 mod serve;
 pub mod session;

@@ -194,6 +194,15 @@ impl ReceivePages {
         }
     }
 
+    /// A page has a fresh frame, all zero.
+    #[inline]
+    pub fn renew(&mut self, number: u16) {
+        if let Some(page) = self.pages.get_mut(number as usize) {
+            page.own = (0, 0);
+            page.clean = true;
+        }
+    }
+
     /// The slot that a page's frame is pinned in.
     #[inline]
     pub fn slot(&self, number: u16) -> Option<SlotNumber> {

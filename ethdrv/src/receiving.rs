@@ -20,7 +20,7 @@ pub enum Phase {
     Pinning,
     /// Frames are flipped.
     Flipping,
-    /// All frames are copied; pages come back from the device.
+    /// All frames are copied; pages come back from the device, or are exchanged for the driver's own.
     Draining,
     /// All frames are copied; pages from this one on are still to be scrubbed.
     Scrubbing(u16),
@@ -52,6 +52,8 @@ pub struct Receiving {
     pub pinned: u16,
     /// Pages that are away.
     pub away: u16,
+    /// What is away when it stops flipping has to come back by itself.
+    pub waits: bool,
     /// It stands in the queue of those whose pages are posted.
     pub wants: bool,
     /// It stands in the queue of those that go over.
@@ -75,6 +77,7 @@ impl Receiving {
             share: 0,
             pinned: 0,
             away: 0,
+            waits: false,
             wants: false,
             working: false,
             refused: None,
@@ -107,7 +110,7 @@ impl Receiving {
         match self.phase {
             Phase::Copying => wanted,
             Phase::Flipping => !wanted || self.sealed != settings.sealed,
-            Phase::Draining => self.away == 0,
+            Phase::Draining => self.away == 0 || !self.waits,
             _ => true,
         }
     }

@@ -15,6 +15,7 @@ use crate::outgoing::{Outgoing, TransmitPage};
 use crate::pages::ReceivePages;
 use crate::per_frame::FramePins;
 use crate::receiving::Receiving;
+use crate::reserve::Place;
 use crate::slots::{Page, SlotNumber};
 
 /// A session. `M` is the transmit memory as whoever serves the session sees it: pinned, so that it can't
@@ -82,6 +83,8 @@ pub struct Assets<P: Program> {
     pub hidden: Option<CapAddr>,
     /// Slots that receive pages were pinned in, to be unpinned.
     pub slots: Vec<SlotNumber>,
+    /// Pages that are away, to be exchanged for pages of the driver's own.
+    pub away: Vec<(SlotNumber, Place, ())>,
 }
 
 impl<P: Program> Default for Assets<P> {
@@ -102,6 +105,7 @@ impl<P: Program> Assets<P> {
             purse: None,
             hidden: None,
             slots: Vec::new(),
+            away: Vec::new(),
         }
     }
 
@@ -243,6 +247,32 @@ impl<P: Program, M: Mem> Session<P, M> {
             Page::Hidden(number) => {
                 if let Some(entry) = self.receiving.hidden.slots.get_mut(number as usize) {
                     *entry = Some(slot);
+                }
+            }
+        }
+    }
+
+    /// The slot that a page's frame is pinned in.
+    #[inline]
+    pub fn slot(&self, page: Page) -> Option<SlotNumber> {
+        match page {
+            Page::Seen(number) => self.pages.slot(number),
+            Page::Hidden(number) => *self.receiving.hidden.slots.get(number as usize)?,
+        }
+    }
+
+    /// A page that was away has a frame now that nobody has pinned, all zero.
+    pub fn replaced(&mut self, page: Page) {
+        self.receiving.away -= 1;
+        match page {
+            Page::Seen(number) => {
+                self.pages.renew(number);
+                self.pages.set_slot(number, None);
+                self.pages.put_back(number);
+            }
+            Page::Hidden(number) => {
+                if let Some(slot) = self.receiving.hidden.slots.get_mut(number as usize) {
+                    *slot = None;
                 }
             }
         }

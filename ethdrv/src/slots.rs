@@ -24,6 +24,8 @@ use sys::object::Table;
 use sys::{Cap, Error};
 
 use crate::demux::PortNumber;
+use crate::reserve::{Place, Reserve};
+use crate::strategy::flip::clear_but;
 
 /// Most apertures for receive pages.
 pub const MOST_APERTURES: usize = 64;
@@ -32,7 +34,7 @@ pub const MOST_APERTURES: usize = 64;
 pub const FIRST_VIEW: u64 = 2048;
 
 /// A slot of one of the apertures.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SlotNumber(u32);
 
 impl SlotNumber {
@@ -73,6 +75,10 @@ struct Slot {
     address: u64,
     owner: Option<Owner>,
     away: bool,
+    /// Whose session left it while it was away.
+    left: Option<PortNumber>,
+    /// Page of the reserve that its frame belongs to.
+    reserve: Option<u16>,
 }
 
 /// All apertures for receive pages.
@@ -82,6 +88,8 @@ pub struct Slots<P: Program> {
     free: Vec<SlotNumber>,
     /// Without an owner and no longer away: to be unpinned.
     dead: Vec<SlotNumber>,
+    /// Pages of the driver's own, for those that are away.
+    reserve: Reserve,
     /// Some became free since somebody lacked some.
     freed: bool,
     lacked: bool,
@@ -94,6 +102,7 @@ impl<P: Program> Default for Slots<P> {
             slots: Vec::new(),
             free: Vec::new(),
             dead: Vec::new(),
+            reserve: Reserve::default(),
             freed: false,
             lacked: false,
         }
@@ -197,11 +206,61 @@ impl<P: Program> Slots<P> {
     pub fn leave(&mut self, number: SlotNumber) -> bool {
         match self.slots.get_mut(number.0 as usize) {
             Some(slot) => {
-                slot.owner = None;
+                let owner = slot.owner.take();
+                slot.left = owner.map(|owner| owner.port);
                 !slot.away
             }
             None => false,
         }
+    }
+
+    /// Whether a slot's frame is away.
+    pub fn is_away(&self, number: SlotNumber) -> bool {
+        let slot = self.slots.get(number.0 as usize);
+        slot.is_some_and(|slot| slot.away)
+    }
+
+    /// Exchanges pages that are away, at most 64, for pages of the driver's own, of which there are
+    /// `most`: those at these places, in these slots, of the port's. `done` gets each place that has an
+    /// unpinned frame now, all zero; its slot's frame is the driver's.
+    pub fn substitute<N>(
+        &mut self,
+        program: &P,
+        port: PortNumber,
+        most: u16,
+        pages: &[(SlotNumber, Place, N)],
+        mut done: impl FnMut(&N),
+    ) {
+        let mut places = [(0, 0); LIMIT];
+        let mut of = [0; LIMIT];
+        let mut count = 0;
+        for (n, (number, place, _)) in pages.iter().enumerate().take(LIMIT) {
+            // One that came back meanwhile may be anybody's.
+            let still = self.slots.get(number.0 as usize).is_some_and(|slot| {
+                slot.away
+                    && match slot.owner {
+                        Some(owner) => owner.port == port,
+                        None => slot.left == Some(port) && slot.reserve.is_none(),
+                    }
+            });
+            if still {
+                (places[count], of[count]) = (*place, n);
+                count += 1;
+            }
+        }
+        let Some(window) = self.windows.first() else {
+            return;
+        };
+        let slots = &mut self.slots;
+        self.reserve
+            .exchange(program, window, most, &places[..count], |n, reserve| {
+                let (number, _, page) = &pages[of[n]];
+                if let Some(slot) = slots.get_mut(number.0 as usize) {
+                    slot.owner = None;
+                    slot.reserve = Some(reserve);
+                }
+                done(page);
+            });
     }
 
     /// A slot without an owner came back: it is unpinned by and by.
@@ -261,7 +320,7 @@ impl<P: Program> Slots<P> {
                         *slot = Slot {
                             address,
                             owner: Some(owner),
-                            away: false,
+                            ..Slot::default()
                         };
                     }
                 }
@@ -288,6 +347,15 @@ impl<P: Program> Slots<P> {
             return;
         };
         self.freed = true;
+        for slot in &slots[..taken] {
+            let number = SlotNumber::new(last.aperture(), *slot);
+            if let Some(Slot { reserve, .. }) = self.slots.get_mut(number.0 as usize)
+                && let Some(page) = reserve.take()
+            {
+                clear_but(window.memory(), Self::offset(number), 0, 0);
+                self.reserve.put_back(page);
+            }
+        }
         // An aperture that is gone holds no pins: init is taking the driver down.
         let _ = window.unpin_each(program, &slots[..taken]);
         for slot in &slots[..taken] {

@@ -23,7 +23,7 @@ use crate::pages::ReceivePages;
 use crate::port::State;
 use crate::receiving::{Phase, Receiving};
 use crate::session::{Assets, Session};
-use crate::slots::{Owner, Page, Slots};
+use crate::slots::{Owner, Page, SlotNumber, Slots};
 use crate::strategy::flip::clear_but;
 use crate::transport::Transport;
 
@@ -124,8 +124,14 @@ impl<P: Program, T: Transport> Driver<P, T> {
             },
             Phase::Flipping => {
                 session.receiving.phase = Phase::Draining;
+                session.receiving.waits = false;
                 self.posting.leave(session.receiving.share);
                 self.post_more();
+            }
+            Phase::Draining if session.receiving.away > 0 => {
+                let most = self.information.receive_capacity;
+                let left = drain(&self.program, &mut self.slots, most, number, session);
+                session.receiving.waits = left;
             }
             Phase::Draining => session.receiving.phase = Phase::Scrubbing(0),
             Phase::Scrubbing(first) => {
@@ -240,6 +246,36 @@ fn hidden_segment<P: Program>(program: &P, assets: &mut Assets<P>) -> Result<Cap
         .inspect_err(|_| program.give_slot(slot))?;
     assets.hidden = Some(slot);
     Ok(Cap::at(slot))
+}
+
+/// Exchanges some of a session's pages that are away for pages of the driver's own. `true`: none could
+/// be, and what is away has to come back by itself.
+fn drain<P: Program>(
+    program: &P,
+    slots: &mut Slots<P>,
+    most: u16,
+    number: PortNumber,
+    session: &mut Session<P>,
+) -> bool {
+    let mut away = [(SlotNumber::default(), (0, 0), Page::Seen(0)); LIMIT];
+    let mut count = 0;
+    let hidden = session.receiving.hidden.slots.len() as u16;
+    let seen = (0..session.pages.total() as u16).map(Page::Seen);
+    for page in seen.chain((0..hidden).map(Page::Hidden)) {
+        if let Some(slot) = session.slot(page)
+            && slots.is_away(slot)
+            && let Some(place) = session.place(page)
+            && count < LIMIT
+        {
+            away[count] = (slot, place, page);
+            count += 1;
+        }
+    }
+    let before = session.receiving.away;
+    slots.substitute(program, number, most, &away[..count], |page| {
+        session.replaced(*page);
+    });
+    session.receiving.away == before
 }
 
 /// Zeroes some of what a client sees that isn't its own.

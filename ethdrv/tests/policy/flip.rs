@@ -31,7 +31,7 @@ pub fn world() -> World {
 }
 
 /// Brings frames one by one, the client taking each, until all that the device has are pages.
-fn warm_up(world: &World, clients: &mut [&mut Client]) {
+pub fn warm_up(world: &World, clients: &mut [&mut Client]) {
     for n in 0..64 {
         for client in clients.iter_mut() {
             world.inject(frame(client.port.mac, OUTSIDE, n, 400));

@@ -6,6 +6,7 @@ mod attach;
 mod flip;
 mod hostile;
 mod multicast;
+mod orderly;
 mod per_frame;
 mod pulse;
 mod receive;

@@ -1,0 +1,117 @@
+//! Pages of the driver's own that take the place of those that the device still has.
+//!
+//! A page that is posted comes back when the device has filled it, and on a silent network nothing fills
+//! it. Whoever leaves, or goes over to copying, need not wait for that: each of its pages that is away is
+//! exchanged for a page of the reserve. Its place then has a frame that nobody has pinned, all zero; the
+//! frame that the device has is the driver's, and comes back to the reserve when the device is done,
+//! zeroed. There are never more such pages than buffers that the device takes; they are bought from the
+//! driver's bank when they are first needed, and kept.
+//!
+//! A page that was revoked without warning has no place any more that a frame could be exchanged with:
+//! its frame stays in limbo until the device has filled it.
+
+use alloc::vec::Vec;
+
+use abi::APERTURE_SLOTS;
+use abi::batch::LIMIT;
+use abi::cap::{CapAddr, Kind, Rights};
+use abi::error::ENOMEM;
+use dev::Program;
+use dev::program::BANK;
+use dev::window::Window;
+use sys::object::Table;
+use sys::{Cap, Error};
+
+/// A place whose page is away.
+pub type Place = (CapAddr, u16);
+
+/// The reserve.
+#[derive(Debug, Default)]
+pub struct Reserve {
+    segment: Option<CapAddr>,
+    bought: u16,
+    /// Pages whose frames nobody has pinned.
+    free: Vec<u16>,
+}
+
+impl Reserve {
+    /// Exchanges as many of these places' frames, at most 64, as there are pages for, of `most` in all.
+    /// `done` gets the number of each place whose page was exchanged, and of the page that the reserve
+    /// has in its stead.
+    pub fn exchange<P: Program>(
+        &mut self,
+        program: &P,
+        window: &Window<P>,
+        most: u16,
+        places: &[Place],
+        mut done: impl FnMut(usize, u16),
+    ) {
+        let wanted = places.len().min(LIMIT);
+        if self.free.len() < wanted {
+            // What can't be bought is lacking: then fewer are exchanged.
+            let _ = self.buy(program, most, (wanted - self.free.len()) as u16);
+        }
+        let count = wanted.min(self.free.len());
+        let Some(segment) = self.segment.filter(|_| count > 0) else {
+            return;
+        };
+        let taken = self.free.len() - count;
+        let mut pairs = [[(0, 0); 2]; LIMIT];
+        for ((pair, place), page) in pairs.iter_mut().zip(places).zip(&self.free[taken..]) {
+            *pair = [*place, (segment, *page)];
+        }
+        let mut exchanged = [false; LIMIT];
+        // An aperture of the driver's own that is gone: init is taking the driver down.
+        let _ = window.exchange(program, &pairs[..count], |n, result| {
+            exchanged[n] = result.is_ok();
+        });
+        self.free.truncate(taken);
+        for (n, pair) in pairs[..count].iter().enumerate() {
+            match exchanged[n] {
+                true => done(n, pair[1].1),
+                false => self.free.push(pair[1].1),
+            }
+        }
+    }
+
+    /// The frame of a page is pinned no longer, and zero.
+    pub fn put_back(&mut self, page: u16) {
+        self.free.push(page);
+    }
+
+    fn buy<P: Program>(&mut self, program: &P, most: u16, count: u16) -> Result<(), Error> {
+        let most = most.min(APERTURE_SLOTS as u16);
+        let count = count.min(most.saturating_sub(self.bought));
+        let segment = self.segment(program)?;
+        // Room for all there are: putting one back allocates nothing.
+        let all = (self.bought + count) as usize;
+        self.free
+            .try_reserve(all - self.free.len())
+            .map_err(|_| Error::new(ENOMEM))?;
+        let rights = Rights::READ | Rights::WRITE;
+        let first = self.bought as u64;
+        BANK.buy_places(
+            program.sys(),
+            Kind::Page,
+            count as u64,
+            segment,
+            first,
+            rights,
+        )?;
+        self.free.extend(self.bought..self.bought + count);
+        self.bought += count;
+        Ok(())
+    }
+
+    fn segment<P: Program>(&mut self, program: &P) -> Result<Cap<Table>, Error> {
+        if let Some(slot) = self.segment {
+            return Ok(Cap::at(slot));
+        }
+        let slot = program.take_slot()?;
+        let (table, index) = program.table_of(slot);
+        BANK.buy_caps(program.sys(), Kind::Table1, 1, table, index)
+            .inspect_err(|_| program.give_slot(slot))?;
+        self.segment = Some(slot);
+        Ok(Cap::at(slot))
+    }
+}
