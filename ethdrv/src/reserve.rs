@@ -12,7 +12,6 @@
 
 use alloc::vec::Vec;
 
-use abi::APERTURE_SLOTS;
 use abi::batch::LIMIT;
 use abi::cap::{CapAddr, Kind, Rights};
 use abi::error::ENOMEM;
@@ -21,6 +20,11 @@ use dev::program::BANK;
 use dev::window::Window;
 use sys::object::Table;
 use sys::{Cap, Error};
+
+/// Most pages in reserve: as many as a device has buffers.
+const MOST: u16 = 256;
+/// Objects that the driver's bank must be able to sell for the reserve, whatever ports reserve besides.
+pub const OBJECTS: u64 = MOST as u64 + 1;
 
 /// A place whose page is away.
 pub type Place = (CapAddr, u16);
@@ -80,7 +84,7 @@ impl Reserve {
     }
 
     fn buy<P: Program>(&mut self, program: &P, most: u16, count: u16) -> Result<(), Error> {
-        let most = most.min(APERTURE_SLOTS as u16);
+        let most = most.min(MOST);
         let count = count.min(most.saturating_sub(self.bought));
         let segment = self.segment(program)?;
         // Room for all there are: putting one back allocates nothing.

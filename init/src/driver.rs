@@ -29,9 +29,9 @@ use crate::supervise::backoff::BackOff;
 use crate::user::UserSlots;
 
 /// Objects that the driver's bank may hold besides its image and what is set aside for ports: its
-/// queues, the buffers that the device receives into, its heap; and the apertures for receive pages
+/// queues, the buffers that the device receives into, its reserve of pages, its heap; and the apertures for receive pages
 /// that stay when the ports that made them necessary are gone, 128 with their windows at most.
-pub const BASE: u64 = 2048;
+pub const BASE: u64 = 2048 + ethdrv::reserve::OBJECTS;
 
 /// How long a device may take to reset itself, in nanoseconds.
 pub const RESET_TIME: u64 = 1_000_000_000;
