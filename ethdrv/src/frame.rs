@@ -90,6 +90,12 @@ impl Rest {
         &self.parts[..self.count as usize]
     }
 
+    /// None any more.
+    #[inline]
+    pub const fn clear(&mut self) {
+        self.count = 0;
+    }
+
     /// One more part; `false`: there are as many as there may be.
     #[inline]
     pub fn push(&mut self, part: Part) -> bool {

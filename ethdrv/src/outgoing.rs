@@ -26,7 +26,7 @@ pub struct TransmitPage {
 
 /// A frame that a client wants to send, checked: each of its parts lies in a transmit page, within it,
 /// in memory that is not in transmission.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Outgoing {
     /// Index in the `transmit` ring of the entry that it begins with.
     pub sequence: u32,
@@ -53,36 +53,36 @@ impl Outgoing {
 }
 
 impl<P: Program, M: Mem> Session<P, M> {
-    /// Takes the next frame to send out of the ring, checked. `None`: there is none, as far as is known.
+    /// Takes the next frame to send out of the ring, checked. It is [`Session::outgoing`] then: filled
+    /// in where it stays, because it is large. `false`: there is none, as far as is known.
     ///
     /// # Errors
     /// The client misbehaves.
     #[inline]
-    pub fn next_outgoing(&mut self) -> Result<Option<Outgoing>, End> {
-        let mut frame = Outgoing {
-            sequence: self.transmit.head(),
-            parts: Rest::default(),
-            pieces: [(0, 0); MOST_PARTS],
-            length: 0,
-        };
+    pub fn next_outgoing(&mut self) -> Result<bool, End> {
+        let sequence = self.transmit.head();
         let Some(entry) = self.transmit.pop(&self.transmit_memory)? else {
-            return Ok(None);
+            return Ok(false);
         };
-        let mut more = self.check(&mut frame, entry).map_err(End::Misbehaved)?;
+        self.outgoing.sequence = sequence;
+        self.outgoing.parts.clear();
+        self.outgoing.length = 0;
+        let mut more = self.check(entry).map_err(End::Misbehaved)?;
         while more {
             // All entries of a frame are published at once.
             let entry = self
                 .transmit
                 .pop(&self.transmit_memory)?
                 .ok_or(End::Misbehaved(Kind::TransmitUnfinished))?;
-            more = self.check(&mut frame, entry).map_err(End::Misbehaved)?;
+            more = self.check(entry).map_err(End::Misbehaved)?;
         }
-        Ok(Some(frame))
+        Ok(true)
     }
 
     /// Checks an entry and adds it to its frame. `true`: the frame goes on.
     #[inline]
-    fn check(&self, frame: &mut Outgoing, entry: Descriptor) -> Result<bool, Kind> {
+    fn check(&mut self, entry: Descriptor) -> Result<bool, Kind> {
+        let frame = &mut self.outgoing;
         let page = transmit_page(&entry, self.transmit_pages.len())?;
         let Descriptor {
             page: place,
@@ -123,8 +123,9 @@ impl<P: Program, M: Mem> Session<P, M> {
         Ok(more)
     }
 
-    /// The first part of a frame that lies in memory in transmission.
-    pub fn overlap(&self, frame: &Outgoing) -> Option<Part> {
+    /// The first part of the outgoing frame that lies in memory in transmission.
+    pub fn overlap(&self) -> Option<Part> {
+        let frame = &self.outgoing;
         let busy = |(page, pieces): &(u16, u16)| {
             let page = self.transmit_pages.get(*page as usize);
             page.is_some_and(|page| page.busy & pieces != 0)
@@ -133,9 +134,10 @@ impl<P: Program, M: Mem> Session<P, M> {
         frame.parts.parts().get(number).copied()
     }
 
-    /// Lends a frame's memory to the device, or to a frame on its way to other sessions.
+    /// Lends the outgoing frame's memory to the device, or to a frame on its way to other sessions.
     #[inline]
-    pub fn lend(&mut self, port: u16, frame: &Outgoing) -> Borrowed {
+    pub fn lend(&mut self, port: u16) -> Borrowed {
+        let frame = &self.outgoing;
         let entries = frame.entries();
         for (page, pieces) in &frame.pieces[..entries as usize] {
             if let Some(page) = self.transmit_pages.get_mut(*page as usize) {
@@ -166,9 +168,10 @@ impl<P: Program, M: Mem> Session<P, M> {
         self.finish_all(borrowed.sequence, borrowed.entries);
     }
 
-    /// The memory of a frame that was not lent is no longer needed.
+    /// The outgoing frame's memory, which was not lent, is no longer needed.
     #[inline]
-    pub fn finish_frame(&mut self, frame: &Outgoing) {
+    pub fn finish_frame(&mut self) {
+        let frame = &self.outgoing;
         if let Some(pins) = &mut self.frame_pins {
             pins.release(frame.needed());
         }

@@ -60,7 +60,7 @@ pub(crate) enum Sent {
 }
 
 impl<P: Program, T: Transport> Outlet<'_, P, T> {
-    /// Sends a frame, with the next free token.
+    /// Sends a session's outgoing frame, with the next free token.
     ///
     /// # Errors
     /// The client's memory is not what it was pinned as.
@@ -70,19 +70,18 @@ impl<P: Program, T: Transport> Outlet<'_, P, T> {
         from: &mut From<'_>,
         session: &mut Session<P>,
         token: u16,
-        frame: &Outgoing,
     ) -> Result<Sent, End> {
         let at = self.buffers.copy(token);
+        let length = session.outgoing.length;
         let head = Part {
             offset: at,
-            length: frame.length.min(COPIED as u32),
+            length: length.min(COPIED as u32),
         };
-        let rest = behind(frame, head.length);
-        let destination = match self.check(from, session, frame, head)? {
+        let destination = match self.check(from, session, head)? {
             Ok(destination) => destination,
             Err(counter) => {
                 from.counters.count(counter);
-                session.finish_frame(frame);
+                session.finish_frame();
                 return Ok(Sent::Done(0));
             }
         };
@@ -93,23 +92,24 @@ impl<P: Program, T: Transport> Outlet<'_, P, T> {
         } else if let Some(recipient) = self.demux.station(destination, Side::Sessions)
             && recipient != from.number
         {
-            count(from.counters, frame.length);
+            count(from.counters, length);
             from.counters.count(Counter::SentSwitched);
-            session.finish_frame(frame);
+            let rest = Behind::of(&session.outgoing, head.length).rest();
+            session.finish_frame();
             return Ok(Sent::Switched {
                 recipient,
                 head,
                 rest,
             });
         }
-        if !self.queue(from.number, session, token, head, &rest) {
+        if !self.queue(from.number, session, token, head) {
             return Ok(Sent::Blocked);
         }
-        count(from.counters, frame.length);
-        let borrowed = if !rest.parts().is_empty() {
-            Some(session.lend(from.number, frame))
+        count(from.counters, length);
+        let borrowed = if length > head.length {
+            Some(session.lend(from.number))
         } else {
-            session.finish_frame(frame);
+            session.finish_frame();
             None
         };
         self.flights.begin(true, others > 0, borrowed);
@@ -128,12 +128,12 @@ impl<P: Program, T: Transport> Outlet<'_, P, T> {
                     },
                     token,
                     head,
-                    rest,
+                    rest: Behind::of(&session.outgoing, head.length).rest(),
                 },
                 last: None,
             });
         }
-        let each = frame.length.max(LEAST_COST) as i64;
+        let each = length.max(LEAST_COST) as i64;
         Ok(Sent::Done(each * others as i64))
     }
 
@@ -143,16 +143,16 @@ impl<P: Program, T: Transport> Outlet<'_, P, T> {
         &self,
         from: &From<'_>,
         session: &Session<P>,
-        frame: &Outgoing,
         head: Part,
     ) -> Result<Result<Mac, Counter>, End> {
+        let frame = &session.outgoing;
         if frame.length < HEADER {
             return Ok(Err(Counter::Runt));
         }
         if frame.length > self.limit {
             return Ok(Err(Counter::TooLong));
         }
-        if behind(frame, head.length).parts().len() >= self.pieces as usize {
+        if Behind::of(frame, head.length).parts.len() >= self.pieces as usize {
             return Ok(Err(Counter::Scattered));
         }
         let memory = self.pool.memory();
@@ -186,16 +186,10 @@ impl<P: Program, T: Transport> Outlet<'_, P, T> {
 
     /// Queues a frame's pieces. `false`: the device takes no more.
     #[inline]
-    fn queue(
-        &mut self,
-        number: PortNumber,
-        session: &Session<P>,
-        token: u16,
-        head: Part,
-        rest: &Rest,
-    ) -> bool {
+    fn queue(&mut self, number: PortNumber, session: &Session<P>, token: u16, head: Part) -> bool {
+        let rest = Behind::of(&session.outgoing, head.length);
         let head = self.buffers.copy_piece(token, head.length);
-        let piece = |part: &Part| {
+        let piece = |part: Part| {
             let page = (part.offset / PAGE_SIZE).wrapping_sub(FIRST_TRANSMIT_PAGE as usize);
             let page = session.transmit_pages.get(page);
             Piece {
@@ -204,12 +198,15 @@ impl<P: Program, T: Transport> Outlet<'_, P, T> {
                 length: part.length,
             }
         };
-        let queued = match rest.parts() {
+        let queued = match rest.parts {
             [] => self.transport.transmit(&[head], token),
-            [rest] => self.transport.transmit(&[head, piece(rest)], token),
+            [part] => {
+                let pieces = [head, piece(behind(*part, rest.skip))];
+                self.transport.transmit(&pieces, token)
+            }
             parts => {
                 let mut pieces = [head; 1 + MOST_PARTS];
-                for (to, part) in pieces[1..].iter_mut().zip(parts) {
+                for (to, part) in pieces[1..].iter_mut().zip(rest.iter()) {
                     *to = piece(part);
                 }
                 self.transport.transmit(&pieces[..1 + parts.len()], token)
@@ -220,22 +217,50 @@ impl<P: Program, T: Transport> Outlet<'_, P, T> {
 }
 
 /// What of a frame lies behind its first bytes.
-#[inline]
-fn behind(frame: &Outgoing, first: u32) -> Rest {
-    let mut skip = first;
-    let mut rest = Rest::default();
-    for part in frame.parts.parts() {
-        if skip >= part.length {
+struct Behind<'a> {
+    /// The parts of which something does.
+    parts: &'a [Part],
+    /// Bytes of the first of them that don't.
+    skip: u32,
+}
+
+impl<'a> Behind<'a> {
+    #[inline]
+    fn of(frame: &'a Outgoing, first: u32) -> Self {
+        let (mut parts, mut skip) = (frame.parts.parts(), first);
+        while let [part, others @ ..] = parts
+            && skip >= part.length
+        {
             skip -= part.length;
-            continue;
+            parts = others;
         }
-        rest.push(Part {
-            offset: part.offset + skip as usize,
-            length: part.length - skip,
-        });
-        skip = 0;
+        Behind { parts, skip }
     }
-    rest
+
+    fn iter(&self) -> impl Iterator<Item = Part> {
+        let skips = core::iter::once(self.skip).chain(core::iter::repeat(0));
+        let parts = self.parts.iter().zip(skips);
+        parts.map(|(part, skip)| behind(*part, skip))
+    }
+
+    /// The same by itself.
+    #[inline(never)]
+    fn rest(&self) -> Rest {
+        let mut rest = Rest::default();
+        for part in self.iter() {
+            rest.push(part);
+        }
+        rest
+    }
+}
+
+/// What of a part lies behind so many bytes.
+#[inline]
+const fn behind(part: Part, skip: u32) -> Part {
+    Part {
+        offset: part.offset + skip as usize,
+        length: part.length - skip,
+    }
 }
 
 #[inline]

@@ -175,8 +175,8 @@ impl FramePins {
     }
 }
 
-/// The next frame that a session wants to send, with its pages pinned. `None`: there is none, and it
-/// wakes the driver when there is.
+/// Takes the next frame that a session wants to send, with its pages pinned. `false`: there is none,
+/// and it wakes the driver when there is.
 ///
 /// # Errors
 /// The client misbehaves, or a page is gone.
@@ -185,48 +185,46 @@ pub(crate) fn next_pinned<P: Program>(
     window: &Window<P>,
     session: &mut Session<P>,
     counters: &mut Counters,
-    next: impl Fn(&mut Session<P>) -> Result<Option<Outgoing>, End>,
-) -> Result<Option<Outgoing>, End> {
-    if let Some(frame) = session.pending.take() {
-        return Ok(Some(frame));
+    next: impl Fn(&mut Session<P>) -> Result<bool, End>,
+) -> Result<bool, End> {
+    if core::mem::take(&mut session.pending) {
+        return Ok(true);
     }
     loop {
         let Some(pins) = &mut session.frame_pins else {
             return next(session);
         };
         if let Some(frame) = pins.taken.pop_front() {
+            session.outgoing = frame;
             if !pins.is_pinned(&frame) {
                 counters.count(Counter::NotPinned);
-                session.finish_frame(&frame);
+                session.finish_frame();
                 continue;
             }
             // It may have been taken together with one that has the same memory.
-            if let Some(part) = session.overlap(&frame) {
+            if let Some(part) = session.overlap() {
                 let offset = part.offset as u32;
                 return Err(End::Misbehaved(Kind::TransmitTwice {
                     page: offset / abi::PAGE_SIZE as u32,
                     offset: offset % abi::PAGE_SIZE as u32,
                 }));
             }
-            return Ok(Some(frame));
+            return Ok(true);
         }
-        let mut frame = next(session)?;
-        while let Some(taken) = frame {
+        let mut there = next(session)?;
+        while there {
             let Some(pins) = &mut session.frame_pins else {
-                return Ok(None);
+                return Ok(false);
             };
-            pins.hold(taken);
+            pins.hold(session.outgoing);
             let full = pins.taken.len() == TAKEN;
-            frame = match full {
-                true => None,
-                false => session.next_outgoing()?,
-            };
+            there = !full && session.next_outgoing()?;
         }
         let Some(pins) = &mut session.frame_pins else {
-            return Ok(None);
+            return Ok(false);
         };
         if pins.taken.is_empty() {
-            return Ok(None);
+            return Ok(false);
         }
         pins.pin(program, window, &mut session.transmit_pages)?;
     }

@@ -43,8 +43,10 @@ pub struct Session<P: Program, M = <P as Program>::Own> {
     pub in_flight: u32,
     /// Multicast frames on their way to other sessions.
     pub fanouts: u32,
-    /// A frame that was read out of the ring, and could not be sent yet.
-    pub pending: Option<Outgoing>,
+    /// The frame that is being sent, or was last.
+    pub outgoing: Outgoing,
+    /// It could not be sent yet.
+    pub pending: bool,
     /// What it may send in this turn, in bytes.
     pub deficit: i64,
     /// It is in the scheduler's queue, or waits for its rate.
@@ -187,7 +189,8 @@ impl<P: Program, M: Mem> Session<P, M> {
             transmit_pages,
             in_flight: 0,
             fanouts: 0,
-            pending: None,
+            outgoing: Outgoing::default(),
+            pending: false,
             deficit: 0,
             scheduled: false,
             dirty: false,

@@ -14,7 +14,6 @@ use crate::flight::Borrowed;
 use crate::frame::{MOST_PARTS, Source, Stretch};
 use crate::misbehaviour::End;
 use crate::multicast::MOST_FANOUTS;
-use crate::outgoing::Outgoing;
 use crate::outlet::{From, Outlet, Sent};
 use crate::per_frame::next_pinned;
 use crate::port::State;
@@ -136,10 +135,10 @@ impl<P: Program, T: Transport> Driver<P, T> {
                         next_frame,
                     )?,
                 };
-                let Some(frame) = next else {
+                if !next {
                     return Ok(Turn::Empty);
-                };
-                let cost = frame.length.min(limit).max(LEAST_COST);
+                }
+                let cost = session.outgoing.length.min(limit).max(LEAST_COST);
                 let token = outlet.flights.next();
                 let stop = match token {
                     _ if *left == 0 => Some(Turn::Spent),
@@ -153,13 +152,13 @@ impl<P: Program, T: Transport> Driver<P, T> {
                     Some(_) => None,
                 };
                 let (None, Some(token)) = (&stop, token) else {
-                    session.pending = Some(frame);
+                    session.pending = true;
                     let throttled = matches!(stop, Some(Turn::Throttled(_)));
                     from.counters.add(Counter::Throttled, throttled as u64);
                     return Ok(stop.unwrap_or(Turn::Blocked));
                 };
                 *left -= 1;
-                match outlet.send(&mut from, session, token, &frame)? {
+                match outlet.send(&mut from, session, token)? {
                     Sent::Done(extra) => session.deficit -= cost as i64 + extra,
                     Sent::Switched {
                         recipient,
@@ -170,7 +169,7 @@ impl<P: Program, T: Transport> Driver<P, T> {
                         break (recipient, head, rest);
                     }
                     Sent::Blocked => {
-                        session.pending = Some(frame);
+                        session.pending = true;
                         return Ok(Turn::Blocked);
                     }
                 }
@@ -229,16 +228,16 @@ impl<P: Program, T: Transport> Driver<P, T> {
     }
 }
 
-/// The next frame that a session wants to send. `None`: there is none, and it wakes the driver when
-/// there is.
+/// Takes the next frame that a session wants to send. `false`: there is none, and it wakes the driver
+/// when there is.
 #[inline]
-fn next_frame<P: Program>(session: &mut Session<P>) -> Result<Option<Outgoing>, End> {
-    if let Some(frame) = session.pending.take() {
-        return Ok(Some(frame));
+fn next_frame<P: Program>(session: &mut Session<P>) -> Result<bool, End> {
+    if core::mem::take(&mut session.pending) {
+        return Ok(true);
     }
     loop {
-        if let Some(frame) = session.next_outgoing()? {
-            return Ok(Some(frame));
+        if session.next_outgoing()? {
+            return Ok(true);
         }
         if session.transmit.refresh(&session.transmit_memory)? > 0 {
             continue;
@@ -249,7 +248,7 @@ fn next_frame<P: Program>(session: &mut Session<P>) -> Result<Option<Outgoing>, 
         {
             session.deficit = session.deficit.min(0);
             session.scheduled = false;
-            return Ok(None);
+            return Ok(false);
         }
     }
 }
