@@ -11,13 +11,13 @@ use alloc::vec::Vec;
 use abi::batch::LIMIT;
 use abi::cap::{CapAddr, Rights};
 use abi::error::{EACCES, EBADF, EMFILE, ENOMEM, OK};
-use dev::Program;
 use dev::layout::FIRST_TRANSMIT_PAGE;
 use dev::program::{PROCESS, weaken};
 use dev::refusal::Refusal;
 use dev::settings::Pinning;
 use dev::statistics::Counter;
 use dev::window::{Wanted, direction};
+use dev::{Activity, Program};
 use sys::bank::Verifier;
 use sys::object::Table;
 use sys::{Cap, Error, Message};
@@ -76,6 +76,21 @@ pub struct Attaching<P: Program> {
     /// The session's bank, with all rights: until the pages are bought.
     session_bank: Option<CapAddr>,
     assets: Assets<P>,
+}
+
+impl Step {
+    /// What taking it is.
+    const fn activity(self) -> Activity {
+        match self {
+            Step::Verify => Activity::Verifying,
+            Step::Bank => Activity::MakingBank,
+            Step::Segment => Activity::MakingSegment,
+            Step::Pages => Activity::BuyingPages,
+            Step::Map => Activity::Mapping,
+            Step::Pins => Activity::PinningTransmit,
+            Step::Open => Activity::Opening,
+        }
+    }
 }
 
 impl<P: Program> Attaching<P> {
@@ -182,6 +197,7 @@ impl<P: Program, T: Transport> Driver<P, T> {
             return false;
         };
         let program = &self.program;
+        program.doing(attaching.step.activity());
         let done = match attaching.step {
             Step::Pins => {
                 let (next, wanted) = next_pins(attaching, port.settings.pinning);

@@ -9,8 +9,8 @@ use alloc::vec::Vec;
 use abi::batch::LIMIT;
 use abi::cap::CapAddr;
 use abi::error::OK;
-use dev::Program;
 use dev::refusal::Refusal;
+use dev::{Activity, Program};
 use sys::Message;
 
 use crate::attach::Attaching;
@@ -197,6 +197,7 @@ impl<P: Program, T: Transport> Driver<P, T> {
         };
         let program = &self.program;
         let assets = &mut closing.assets;
+        program.doing(Activity::Undoing);
         if !assets.away.is_empty() {
             let first = assets.away.len().saturating_sub(LIMIT);
             let most = self.information.receive_capacity;
@@ -209,18 +210,22 @@ impl<P: Program, T: Transport> Driver<P, T> {
             return true;
         }
         if !assets.slots.is_empty() {
+            program.doing(Activity::ClosingReceive);
             self.slots.unpin(program, &mut assets.slots);
             return true;
         }
         if closing.in_flight > 0 {
+            program.doing(Activity::AwaitingFlights);
             closing.idle = true;
             return false;
         }
         if !assets.pins.is_empty() {
+            program.doing(Activity::ClosingTransmit);
             // An aperture that is gone holds no pins.
             let _ = port.window.unpin(program, &mut assets.pins);
             return true;
         }
+        program.doing(Activity::Closing);
         self.closed(number);
         false
     }

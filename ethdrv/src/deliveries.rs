@@ -12,9 +12,9 @@ use alloc::vec::Vec;
 use abi::PAGE_SIZE;
 use abi::batch::LIMIT;
 use abi::cap::CapAddr;
-use dev::Program;
 use dev::layout::{FIRST_RECEIVE_PAGE, MORE};
 use dev::statistics::{Counter, Counters};
+use dev::{Activity, Program};
 use ring::Descriptor;
 use sys::{Fault, Mem};
 
@@ -127,12 +127,14 @@ impl<P: Program, T: Transport> Driver<P, T> {
         let early = self.has(planted::Fault::PublishEarly);
         let exchanges = core::mem::take(&mut self.deliveries.exchanges) > 0;
         if exchanges && !early {
+            self.program.doing(Activity::Exchanging);
             self.exchange(&mut waiting);
         }
         if early {
             let swaps = waiting.iter_mut().filter_map(|one| one.swap.as_mut());
             swaps.for_each(|swap| swap.done = true);
         }
+        self.program.doing(Activity::Settling);
         let mut tally = Tally::NOTHING;
         for delivery in &waiting {
             if let Err(end) = self.settle(delivery, &mut tally) {
@@ -145,6 +147,7 @@ impl<P: Program, T: Transport> Driver<P, T> {
         }
         waiting.clear();
         self.deliveries.waiting = waiting;
+        self.program.doing(Activity::Receiving);
     }
 
     /// Exchanges the pages of a batch, as far as they can be.

@@ -10,10 +10,10 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use abi::cap::CapAddr;
-use dev::Program;
 use dev::pool::Pool;
 use dev::refusal::Refusal;
 use dev::statistics::{Counter, Counters};
+use dev::{Activity, Program};
 use sys::bank::Verifier;
 use sys::object::Notify;
 use sys::{Cap, Error, Event, Sys};
@@ -186,9 +186,11 @@ impl<P: Program, T: Transport> Driver<P, T> {
         let event = if busy || self.ready() {
             self.program.sys().poll(self.reception.incoming)
         } else {
+            self.program.doing(Activity::Waiting);
             Some(self.program.sys().wait(self.reception.incoming))
         };
         if let Some(event) = event {
+            self.program.doing(Activity::Serving);
             self.transport.quiet();
             self.event(event);
         }
@@ -208,14 +210,21 @@ impl<P: Program, T: Transport> Driver<P, T> {
     /// Does a bounded piece of everything there is to do. `true`: there is more.
     pub fn round(&mut self) -> bool {
         self.wake_throttled();
+        self.program.doing(Activity::Reclaiming);
         let mut busy = self.reclaim();
+        self.program.doing(Activity::Receiving);
         busy |= self.receive();
+        self.program.doing(Activity::Sending);
         self.send();
+        self.program.doing(Activity::HandingOut);
         self.hand_out();
         self.work();
+        self.program.doing(Activity::UnpinningDead);
         busy |= self.slots.unpin_dead(&self.program);
         self.use_freed_slots();
+        self.program.doing(Activity::Posting);
         self.refill();
+        self.program.doing(Activity::Publishing);
         self.publish();
         if self.demux.take_change() {
             let (stations, groups) = (self.demux.stations(), self.demux.groups());

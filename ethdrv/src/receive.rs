@@ -4,8 +4,8 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use abi::PAGE_SIZE;
-use dev::Program;
 use dev::statistics::Counter;
+use dev::{Activity, Program};
 use ring::Descriptor;
 use sys::Mem;
 
@@ -163,7 +163,9 @@ impl<P: Program, T: Transport> Driver<P, T> {
                 }
             }
         }
+        self.program.doing(Activity::Copying);
         let copied = self.copy_received(number, fragments);
+        self.program.doing(Activity::Receiving);
         self.release_all(fragments);
         if flipping && let Some(session) = session(&mut self.ports, number) {
             // Perhaps it was copied because the device has no page of the recipient's any more, and the

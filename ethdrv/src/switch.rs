@@ -9,10 +9,10 @@
 use abi::batch::LIMIT;
 use abi::cap::{CapAddr, Kind, Rights};
 use abi::error::{EBADF, EMFILE};
-use dev::Program;
 use dev::layout::FIRST_RECEIVE_PAGE;
 use dev::program::BANK;
 use dev::settings::Strategy;
+use dev::{Activity, Program};
 use sys::bank::Bank;
 use sys::object::Table;
 use sys::{Cap, Error};
@@ -95,6 +95,7 @@ impl<P: Program, T: Transport> Driver<P, T> {
         }
         let wanted = settings.receive;
         let flips = wanted.strategy != Strategy::Copy;
+        self.program.doing(activity(session.receiving.phase));
         match session.receiving.phase {
             Phase::Copying => {
                 session.receiving.phase = Phase::Pinning;
@@ -144,6 +145,16 @@ impl<P: Program, T: Transport> Driver<P, T> {
             }
         }
         true
+    }
+}
+
+/// What a step from a phase on is.
+const fn activity(phase: Phase) -> Activity {
+    match phase {
+        Phase::Copying | Phase::Pinning => Activity::PinningReceive,
+        Phase::Flipping | Phase::Draining => Activity::DrainingReceive,
+        Phase::Scrubbing(_) => Activity::Scrubbing,
+        Phase::Unpinning => Activity::UnpinningReceive,
     }
 }
 

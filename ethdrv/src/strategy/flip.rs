@@ -11,9 +11,9 @@
 //! aren't sealed received before. For a sealed session, and out of its pages, all but the frame is
 //! zeroed first; and what arrives for it in a page that another client can see is copied instead.
 
-use dev::Program;
 use dev::layout::MORE;
 use dev::statistics::Counter;
+use dev::{Activity, Program};
 use ring::Descriptor;
 use sys::Mem;
 
@@ -135,7 +135,9 @@ impl<P: Program, T: Transport> Driver<P, T> {
                     && !skips
                     && let Some(memory) = self.slots.memory(slot)
                 {
+                    self.program.doing(Activity::Clearing);
                     clear_around(memory, Slots::<P>::offset(slot), offset, length);
+                    self.program.doing(Activity::Receiving);
                 }
                 let swap = Swap::new(fragment.token, slot, page, clean);
                 (page, Way::Exchanged, Some(swap))

@@ -4,6 +4,7 @@
 //!   slots, a page for batches, time. `bare` is the real one.
 //! - [`window`]: apertures and the windows over what they pin; a pinned slot is a type of its own.
 //! - [`pool`]: a driver's own memory for DMA.
+//! - [`activity`]: what a driver is doing, for who watches it in a simulation.
 //!
 //! The ethernet driver and its clients:
 //!
@@ -17,6 +18,7 @@
 
 extern crate alloc;
 
+pub mod activity;
 pub mod admin;
 pub mod badge;
 #[cfg(all(feature = "bare", target_os = "none"))]
@@ -35,5 +37,6 @@ pub mod statistics;
 mod tests;
 pub mod window;
 
+pub use activity::Activity;
 pub use mac::Mac;
 pub use program::Program;

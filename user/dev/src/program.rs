@@ -6,6 +6,8 @@ use sys::bank::Bank;
 use sys::object::{CapTable, Page, Process, Table};
 use sys::{Cap, Error, Mem, Sys};
 
+use crate::activity::Activity;
+
 /// What the program that links a driver's or a client's library gives it: `user/rt` in a real one, a
 /// fake in tests.
 ///
@@ -61,6 +63,10 @@ pub trait Program {
 
     /// The start of [`BATCH_PAGE`], [`BATCH_BYTES`] long.
     fn batch(&self) -> Self::Own;
+
+    /// A driver says what it is doing. Only a simulation listens.
+    #[inline(always)]
+    fn doing(&self, _: Activity) {}
 }
 
 /// The page that batches are written to.
