@@ -10,6 +10,7 @@ use kernel::object::State;
 use spacebank::{Entry, Record, Records, Server};
 use sys::Mem;
 
+use crate::checks::Check;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::mmu::Access;
@@ -25,6 +26,7 @@ pub fn code() -> Code {
 }
 
 fn run(context: &Context) {
+    context.world().coverage.set_bank(context.oid());
     let boot = Region::own(context, layout::ARGUMENTS, PAGE_SIZE);
     let word = |n: usize| {
         let mut bytes = [0; 8];
@@ -60,6 +62,7 @@ fn balance<R: Records, M: Mem>(world: &World, server: &Server<'_, R, M>) {
     if world.is_ending() {
         return;
     }
+    world.checks.count(Check::Books);
     world.demand(server.audit().map(|_| ()), Failure::Bank);
     for (oid, row) in world.processor.memory().objects.iter().enumerate() {
         let Some(entry) = server.entry(oid as u32) else {

@@ -11,9 +11,11 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use ethdrv::transport::{Information, Interest, Piece, Received};
+use kernel::frame::Frame;
 use kernel::machine::Source;
 
 use crate::context::Context;
+use crate::coverage::Held;
 use crate::network::{self, Network, SHORTEST, Stamp, WIRE};
 use crate::pci::FUNCTIONS;
 use crate::world::{Device, Dma, World};
@@ -312,6 +314,10 @@ impl Device for Card {
             6 => self.report(world) || self.fill(world),
             _ => self.lie(world) || self.report(world) || self.hear(world),
         }
+    }
+
+    fn held(&self, frame: Frame) -> Option<Held> {
+        self.queues.borrow().held(frame)
     }
 
     fn has_work(&self, world: &World) -> bool {

@@ -11,6 +11,7 @@ use kernel::object::Oid;
 use kernel::process::{Preserved, Process, Registers};
 use sys::{Message, Reply, Sys};
 
+use crate::checks::Check;
 use crate::exchange::Foretold;
 use crate::failure::Failure;
 use crate::fiber::Pause;
@@ -91,6 +92,7 @@ impl Context {
 
     /// Says that something must hold.
     pub fn claim(&self, holds: bool, claim: impl FnOnce() -> String) {
+        self.world().checks.count(Check::Claim);
         if !holds && !self.is_gone() {
             self.0.world.fail(Failure::Claim {
                 actor: self.name(),
@@ -129,6 +131,7 @@ impl Context {
         if !self.has_the_cpu() {
             self.go_on();
         }
+        world.checks.count(Check::Registers);
         let process = self.process();
         let kept = process.is_some_and(|process| process.preserved.get() == preserved);
         // Who gives up its turn finds a status in `rax`, and all else as it was.
@@ -188,8 +191,16 @@ impl Context {
             let memory = world.processor.memory();
             Foretold::new(memory, process, &with)
         });
+        let revocation = world.coverage.before(world, self.0.oid, &with);
         world.processor.system_call(with);
+        if let Some(revocation) = revocation
+            && self.has_the_cpu()
+        {
+            let answer = world.processor.registers();
+            world.coverage.after(&revocation, &answer);
+        }
         if let Some(foretold) = foretold {
+            world.checks.count(Check::Exchange);
             let answer = self.has_the_cpu().then(|| world.processor.registers());
             let checked = foretold.check(world.processor.memory(), answer.as_ref());
             match checked {
@@ -212,6 +223,7 @@ impl Context {
         if !self.fault(address, access) {
             return false;
         }
+        self.0.world.coverage.faulted(self.0.oid);
         self.0.world.count("accesses to memory that was taken back");
         let back = Registers {
             rax: Op::FaultReturn as u64,

@@ -35,13 +35,17 @@
 //! - [`card`], [`network`], [`guard`]: a network card, what travels, and who may touch it;
 //! - [`scenario`], [`shrink`]: what is played, and the shortest run that still fails;
 //! - [`trace`], [`failure`]: what happened, and what was found;
+//! - [`checks`], [`coverage`]: how often what was checked, and where revocations came;
 //! - [`plant`]: faults that are planted, to see that they are found;
+//! - `record`: a campaign as lines of JSON, for `cargo mk faults`;
 //! - [`random`]: where all decisions come from.
 
 pub mod actor;
 pub mod bank;
 pub mod card;
+pub mod checks;
 pub mod context;
+pub mod coverage;
 pub mod exchange;
 pub mod failure;
 pub mod fiber;
@@ -59,6 +63,8 @@ pub mod plant;
 pub mod processor;
 pub mod program;
 pub mod random;
+#[cfg(feature = "campaign")]
+pub mod record;
 pub mod region;
 pub mod registers;
 pub mod scenario;

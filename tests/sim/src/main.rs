@@ -1,11 +1,13 @@
 //! Campaigns of the simulator: many seeds, one after the other.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Parser;
 use sim::plant::Plant;
+use sim::record;
 use sim::scenario::{Report, Scenario};
 use sim::shrink::shrink;
 use sim::world::Settings;
@@ -45,6 +47,12 @@ struct Options {
     /// Go on after a failure.
     #[arg(long)]
     keep_going: bool,
+    /// From one seed to the next: for several processes side by side.
+    #[arg(long, default_value_t = 1, requires = "json", value_parser = clap::value_parser!(u64).range(1..))]
+    every: u64,
+    /// Print a line of JSON for each run instead; shrink nothing.
+    #[arg(long, conflicts_with = "trace")]
+    json: bool,
 }
 
 fn main() -> ExitCode {
@@ -75,10 +83,10 @@ fn main() -> ExitCode {
         }
         planted => planted.and_then(|planted| planted.1),
     };
-    let mut failures = 0;
+    let mut parts = Vec::new();
     for scenario in scenarios {
-        let without = match away(scenario, &options.without) {
-            Ok(without) => without,
+        match away(scenario, &options.without) {
+            Ok(without) => parts.push((scenario, without)),
             Err(name) => {
                 let names = scenario.parties().join(", ");
                 eprintln!(
@@ -87,15 +95,70 @@ fn main() -> ExitCode {
                 );
                 return ExitCode::from(2);
             }
-        };
-        failures += campaign(scenario, without, plant, &options);
+        }
+    }
+    let failures = if options.json {
+        record_all(&parts, plant, &options)
+    } else {
+        print_all(&parts, plant, &options)
+    };
+    match failures {
+        0 => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
+    }
+}
+
+/// Plays the scenarios one after the other, for who reads; answers how many runs failed.
+fn print_all(parts: &[(Scenario, u32)], plant: Option<Plant>, options: &Options) -> u64 {
+    let mut failures = 0;
+    for (scenario, without) in parts {
+        failures += campaign(*scenario, *without, plant, options);
         if failures != 0 && !options.keep_going {
             break;
         }
     }
-    match failures {
-        0 => ExitCode::SUCCESS,
-        _ => ExitCode::FAILURE,
+    failures
+}
+
+/// Plays the seeds one after the other, each with all scenarios, for a program that reads; answers how
+/// many runs failed. Whoever read may go: then it ends.
+fn record_all(parts: &[(Scenario, u32)], plant: Option<Plant>, options: &Options) -> u64 {
+    let mut output = std::io::stdout().lock();
+    let mut failures = 0;
+    for (scenario, _) in parts {
+        if writeln!(output, "{}", record::heading(*scenario)).is_err() {
+            return failures;
+        }
+    }
+    let end = options.seed.saturating_add(options.count);
+    let mut seed = options.seed;
+    while seed < end {
+        for (scenario, without) in parts {
+            let report = scenario.play(settings(seed, *without, plant, options));
+            let line = writeln!(output, "{}", record::run(&report));
+            if line.and_then(|()| output.flush()).is_err() {
+                return failures;
+            }
+            failures += u64::from(report.failure.is_some());
+            if failures != 0 && !options.keep_going {
+                return failures;
+            }
+        }
+        seed = seed.saturating_add(options.every);
+    }
+    failures
+}
+
+/// How the run with a seed is played.
+fn settings(seed: u64, without: u32, plant: Option<Plant>, options: &Options) -> Settings {
+    let chosen = Settings::from_seed(seed);
+    Settings {
+        steps: options.steps,
+        live: options.trace,
+        without,
+        plant,
+        audit_every: options.audit_every.unwrap_or(chosen.audit_every),
+        ..chosen
     }
 }
 
@@ -128,17 +191,7 @@ fn campaign(scenario: Scenario, without: u32, plant: Option<Plant>, options: &Op
     let (mut runs, mut steps, mut failures, mut over) = (0, 0, 0, 0);
     let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
     for seed in options.seed..options.seed.saturating_add(options.count) {
-        let mut settings = Settings {
-            steps: options.steps,
-            live: options.trace,
-            without,
-            plant,
-            ..Settings::from_seed(seed)
-        };
-        if let Some(every) = options.audit_every {
-            settings.audit_every = every;
-        }
-        let report = scenario.play(settings);
+        let report = scenario.play(settings(seed, without, plant, options));
         runs += 1;
         steps += report.steps;
         over += u64::from(report.over);

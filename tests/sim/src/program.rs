@@ -7,6 +7,7 @@ use abi::SEGMENT_SIZE;
 use abi::boot::{layout, slot};
 use abi::cap::{CapAddr, Rights};
 use abi::error::EMFILE;
+use dev::Activity;
 use dev::program::{BATCH_BYTES, PROCESS};
 use rt::child::Window;
 use rt::slots::{Slots, table_of};
@@ -113,6 +114,13 @@ impl dev::Program for Program {
 
     fn batch(&self) -> Region {
         Region::own(&self.0.context, layout::MESSAGE, BATCH_BYTES)
+    }
+
+    fn doing(&self, activity: Activity) {
+        let context = &self.0.context;
+        if !context.is_gone() {
+            context.world().coverage.doing(context.oid(), activity);
+        }
     }
 }
 

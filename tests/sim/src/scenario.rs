@@ -10,6 +10,11 @@ pub mod storage;
 use std::fmt;
 use std::rc::Rc;
 
+use dev::Activity;
+
+use crate::actor::pinner;
+use crate::checks::Check;
+use crate::coverage::Operation;
 use crate::failure::Failure;
 use crate::plant::Plant;
 use crate::world::{Counts, Ending, Settings, World};
@@ -43,6 +48,14 @@ impl Scenario {
         }
     }
 
+    /// What its driver does: the miniature one does less.
+    pub const fn activities(self) -> &'static [Activity] {
+        match self {
+            Scenario::Storage => &pinner::ACTIVITIES,
+            Scenario::Ethernet => &Activity::ALL,
+        }
+    }
+
     fn world(self, settings: Settings) -> Rc<World> {
         match self {
             Scenario::Storage => storage::world(settings),
@@ -67,6 +80,8 @@ impl Scenario {
             settings,
             steps: world.steps(),
             counts: world.counts(),
+            checks: world.checks.all(),
+            coverage: world.coverage.pairs(),
             over: ending_is_over(&failure, world.steps(), settings.steps),
             failure,
             trace: trace.unwrap_or_default(),
@@ -89,6 +104,10 @@ pub struct Report {
     pub steps: u64,
     /// What the run came by.
     pub counts: Counts,
+    /// How often what was checked.
+    pub checks: Vec<(Check, u64)>,
+    /// What the driver was doing, which operation a revocation was or came upon, and how often.
+    pub coverage: Vec<(Activity, Operation, u64)>,
     /// It came to its end, before the steps were used up.
     pub over: bool,
     /// What was found.

@@ -21,7 +21,9 @@ use std::rc::Rc;
 use abi::cap::Kind;
 use kernel::object::{Oid, State};
 
+use crate::checks::Checks;
 use crate::context::Context;
+use crate::coverage::Coverage;
 use crate::failure::Failure;
 use crate::fiber::{Fiber, message};
 use crate::image;
@@ -122,11 +124,15 @@ pub struct World {
     pub processor: Processor,
     /// What decides.
     pub dice: Dice,
+    /// How often what was checked.
+    pub checks: Checks,
+    /// Where revocations came.
+    pub coverage: Coverage,
     settings: Settings,
     codes: RefCell<Vec<Code>>,
     actors: RefCell<Vec<Actor>>,
     devices: RefCell<Vec<Rc<dyn Device>>>,
-    checks: RefCell<Vec<Check>>,
+    demands: RefCell<Vec<Check>>,
     raised: RefCell<Vec<u8>>,
     steps: Cell<u64>,
     audited: Cell<u32>,
@@ -153,11 +159,13 @@ impl World {
         Rc::new(World {
             processor,
             dice,
+            checks: Checks::default(),
+            coverage: Coverage::default(),
             settings,
             codes: RefCell::new(vec![bank, init]),
             actors: RefCell::default(),
             devices: RefCell::default(),
-            checks: RefCell::default(),
+            demands: RefCell::default(),
             raised: RefCell::default(),
             steps: Cell::new(0),
             audited: Cell::new(0),
@@ -191,7 +199,7 @@ impl World {
 
     /// Adds something that must hold.
     pub fn add_check(&self, check: Check) {
-        self.checks.borrow_mut().push(check);
+        self.demands.borrow_mut().push(check);
     }
 
     /// Steps so far.

@@ -3,9 +3,9 @@
 use std::rc::Rc;
 
 use abi::cap::{CapAddr, Kind};
-use dev::Program as _;
 use dev::pool::Pool;
 use dev::program::{BANK, PROCESS};
+use dev::{Activity, Program as _};
 use ethdrv::Driver;
 use ethdrv::grant;
 use sys::object::{Aperture, DeviceDma, Irq, Notify, Table};
@@ -29,6 +29,7 @@ pub fn code(card: &Rc<Card>) -> Code {
 
 fn begin(context: &Context, card: &Rc<Card>) -> Result<SimDriver, Error> {
     let program = Program::start(context);
+    program.doing(Activity::Beginning);
     let buy = |kind| -> Result<CapAddr, Error> {
         let slot = program.take_slot()?;
         let (table, index) = program.table_of(slot);

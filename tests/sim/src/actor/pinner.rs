@@ -13,9 +13,9 @@ use abi::batch::direction;
 use abi::boot::slot;
 use abi::cap::{CapAddr, Kind, Rights};
 use abi::error::{EACCES, EBADF, EBUSY, ENOENT, OK};
-use dev::Program as _;
 use dev::program::{BANK, PROCESS};
 use dev::window::{Limbo, Window};
+use dev::{Activity, Program as _};
 use kernel::frame::Frame;
 use sys::object::{Aperture, DeviceDma, Notify, Table};
 use sys::{Cap, Error, Event, Mem, Message, Request, Sys};
@@ -42,6 +42,17 @@ pub const DRAIN: u64 = 2;
 pub const FUNCTION: CapAddr = slot::GRANT;
 /// The function of each of its apertures, as an index into [`FUNCTIONS`].
 const APERTURES: [usize; 3] = [0, 0, 1];
+
+/// What it does.
+pub const ACTIVITIES: [Activity; 7] = [
+    Activity::Absent,
+    Activity::Waiting,
+    Activity::Serving,
+    Activity::Receiving,
+    Activity::Exchanging,
+    Activity::PinningReceive,
+    Activity::UnpinningReceive,
+];
 
 /// Bit that tells of slots whose owner is gone.
 const LIMBO: u64 = 1;
@@ -134,7 +145,10 @@ impl Pinner {
         while !self.context.is_gone() {
             let pause = self.context.world().dice.below(200_000);
             let _ = self.program.arm(self.program.now() + pause, SLEEP);
-            match self.context.wait(receive) {
+            self.program.doing(Activity::Waiting);
+            let event = self.context.wait(receive);
+            self.program.doing(Activity::Serving);
+            match event {
                 Event::Request(request) => self.answer(&request),
                 Event::Notified { group: 0, bits } => {
                     if bits >> LIMBO & 1 != 0 || self.context.world().dice.one_in(50) {
@@ -165,6 +179,7 @@ impl Pinner {
     }
 
     fn pin(&mut self, request: &Request) -> u32 {
+        self.program.doing(Activity::PinningReceive);
         let segment = Cap::at(self.offered);
         let mut answer = OK;
         for place in 0..request.words[1].min(8) as u16 {
@@ -231,11 +246,13 @@ impl Pinner {
         let world = self.context.world().clone();
         if world.dice.one_in(2) {
             self.look_at_own();
+            self.program.doing(Activity::Exchanging);
             self.exchange_something();
         }
         if self.used.is_empty() {
             return;
         }
+        self.program.doing(Activity::Receiving);
         let (aperture, slot) = *world.dice.pick(&self.used);
         let offset = usize::from(slot) * 4096 + 8 * world.dice.below(512) as usize;
         let memory = self.bound[aperture].window.memory();
@@ -247,6 +264,7 @@ impl Pinner {
     }
 
     fn unpin_one(&mut self) {
+        self.program.doing(Activity::UnpinningReceive);
         let n = self.context.world().dice.below(self.used.len() as u64) as usize;
         let (aperture, slot) = self.used.swap_remove(n);
         self.told.retain(|told| *told != (aperture, slot));

@@ -17,6 +17,7 @@ use sys::{Cap, Event, Mem, Sys};
 
 use crate::actor::{SLEEP, sleep};
 use crate::card::Card;
+use crate::checks::Check;
 use crate::context::Context;
 use crate::guard::Guard;
 use crate::network::{self, Network, Party, RECEIVE_PAGES, SHORTEST, Stamp, WIRE};
@@ -267,6 +268,7 @@ impl Stack {
                     .count("receive memory gone while a frame was read");
                 return Err(Lost::Revoked);
             }
+            self.context.world().checks.count(Check::Frame);
             if let Err(claim) = self.network.arrived(self.user, &bytes) {
                 self.context.claim(false, || claim);
             }

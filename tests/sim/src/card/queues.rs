@@ -3,6 +3,9 @@
 use std::collections::VecDeque;
 
 use ethdrv::transport::{Interest, Piece, Received};
+use kernel::frame::Frame;
+
+use crate::coverage::Held;
 
 #[derive(Default)]
 pub struct Queues {
@@ -28,6 +31,18 @@ impl Queues {
         let mut buffers = self.buffers.iter().chain(&self.new_buffers);
         buffers.any(|(_, other)| *other == token)
             || self.filled.iter().any(|entry| entry.token == token)
+    }
+
+    /// What the card does with a frame of memory, if it was lent it and has not said that it is done.
+    pub fn held(&self, frame: Frame) -> Option<Held> {
+        let lies_in = |piece: &Piece| Frame::holding(piece.address) == frame;
+        let mut buffers = self.buffers.iter().chain(&self.new_buffers);
+        if buffers.any(|(piece, _)| lies_in(piece)) {
+            return Some(Held::Posted);
+        }
+        let mut frames = self.frames.iter().chain(&self.new_frames);
+        let sending = frames.any(|(pieces, _)| pieces.iter().any(lies_in));
+        sending.then_some(Held::Sending)
     }
 
     /// Whether the card has this frame, or has not said that it left.

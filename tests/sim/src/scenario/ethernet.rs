@@ -24,6 +24,7 @@ use crate::actor::stack::{self, Manner};
 use crate::actor::{SLEEP, driver, sleep};
 use crate::bank;
 use crate::card::{self, Card};
+use crate::checks::Check;
 use crate::context::Context;
 use crate::guard::Guard;
 use crate::launch::Launcher;
@@ -285,6 +286,7 @@ impl Init {
             }
         }
         self.stop_driver();
+        self.context.world().checks.count(Check::Return);
         let all_back = |usage: sys::bank::Usage| usage.limbo == 0 && usage.bought == self.before;
         for _ in 0..200 {
             if BANK.usage(&self.context).is_ok_and(all_back) {

@@ -15,6 +15,7 @@ use sys::{Cap, Error, Message, Sys};
 
 use crate::actor::{fuzzer, pinner, sleep, tenant};
 use crate::bank;
+use crate::checks::Check;
 use crate::context::Context;
 use crate::launch::{Launch, Launcher};
 use crate::pci::FUNCTIONS;
@@ -256,6 +257,7 @@ impl Init {
         self.context.claim(drained == OK, || {
             format!("the pinner doesn't let go: {drained}")
         });
+        self.context.world().checks.count(Check::Return);
         let all_back = |usage: sys::bank::Usage| usage.limbo == 0 && usage.bought == self.before;
         for _ in 0..200 {
             let usage = BANK.usage(&self.context);

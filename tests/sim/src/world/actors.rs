@@ -116,6 +116,6 @@ impl World {
         drop(fibers);
         self.codes.borrow_mut().clear();
         self.devices.borrow_mut().clear();
-        self.checks.borrow_mut().clear();
+        self.demands.borrow_mut().clear();
     }
 }

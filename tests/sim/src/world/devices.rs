@@ -4,6 +4,8 @@ use kernel::frame::Frame;
 use kernel::machine::Source;
 
 use super::World;
+use crate::checks::Check;
+use crate::coverage::Held;
 use crate::failure::Failure;
 
 /// A device, which acts between the steps of programs.
@@ -13,6 +15,11 @@ pub trait Device {
 
     /// Whether it may still do something, though it did nothing now.
     fn has_work(&self, world: &World) -> bool;
+
+    /// What it does with a frame of memory, if it was lent it.
+    fn held(&self, _: Frame) -> Option<Held> {
+        None
+    }
 }
 
 /// What a device does with memory.
@@ -40,11 +47,18 @@ impl World {
         }
     }
 
+    /// What a device does with a frame of memory, if one was lent it.
+    pub(crate) fn held_by_device(&self, frame: Frame) -> Option<Held> {
+        let devices = self.devices.borrow();
+        devices.iter().find_map(|device| device.held(frame))
+    }
+
     /// A device reads or writes memory by its physical address.
     ///
     /// The frame must be pinned by an aperture of the function, and bus mastering on: otherwise the
     /// run fails, and nothing is done.
     pub fn dma(&self, function: u16, address: u64, bytes: Dma<'_>) -> bool {
+        self.checks.count(Check::Dma);
         let memory = self.processor.memory();
         let (frame, offset) = (Frame::holding(address), address as usize % abi::PAGE_SIZE);
         let what = if !self.processor.machine().pci.is_master(function) {

@@ -1,9 +1,10 @@
 //! What happens between two steps of programs, and while nobody runs; and what is looked at then.
 
-use kernel::object::Oid;
+use kernel::object::{Oid, State};
 use kernel::process::Registers;
 
 use super::{Ending, World};
+use crate::checks::Check;
 use crate::failure::Failure;
 use crate::machine::FREQUENCY;
 use crate::trace::Event;
@@ -42,7 +43,11 @@ impl World {
         let next = (self.audited.get() + 1) % self.settings.objects as u32;
         self.audited.set(next);
         self.demand(kernel.audit_object(Oid(next)), Failure::Kernel);
-        self.demand(kernel.audit_zeroed(Oid(next)), Failure::Kernel);
+        self.checks.count(Check::Object);
+        if self.processor.memory().objects[next as usize].state.get() == State::Free {
+            self.checks.count(Check::Residue);
+            self.demand(kernel.audit_zeroed(Oid(next)), Failure::Kernel);
+        }
         let machine = self.processor.machine();
         if let Some(stale) = machine.mmu.stale() {
             self.fail(Failure::Stale(stale));
@@ -61,7 +66,9 @@ impl World {
         if self.processor.kernel().census()[2] != 0 {
             self.count("audits with something in limbo");
         }
+        self.checks.count(Check::Kernel);
         self.demand(self.processor.kernel().audit(), Failure::Kernel);
+        self.checks.count(Check::Translations);
         let stale = self
             .processor
             .machine()
@@ -70,7 +77,8 @@ impl World {
         if let Some(stale) = stale {
             self.fail(Failure::Stale(stale));
         }
-        for check in self.checks.borrow().iter() {
+        for check in self.demands.borrow().iter() {
+            self.checks.count(Check::Authority);
             self.demand(check(self), |failure| failure);
         }
     }

@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use kernel::frame::Frame;
 use kernel::object::{Oid, Parent, State};
 
+use crate::coverage::Held;
 use crate::failure::Failure;
 use crate::world::{Device, Dma, World};
 
@@ -105,6 +106,14 @@ impl Device for Scribbler {
             let bytes = world.dice.word().to_le_bytes();
             world.dma(target.function, address, Dma::Write(&bytes))
         }
+    }
+
+    fn held(&self, frame: Frame) -> Option<Held> {
+        let targets = self.targets.borrow();
+        let lent = targets
+            .iter()
+            .any(|target| Frame::holding(target.address) == frame);
+        lent.then_some(Held::Posted)
     }
 
     fn has_work(&self, _: &World) -> bool {

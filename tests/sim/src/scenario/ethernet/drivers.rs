@@ -76,6 +76,7 @@ impl Init {
         context.claim(destroyed.is_ok(), || {
             format!("destroying the driver's bank: {destroyed:?}")
         });
+        context.world().coverage.absent();
         // Until just now it may have let somebody attach: that session too is of a life that is over.
         self.setting.network.driver_died();
         loop {
