@@ -35,6 +35,8 @@ pub enum Verb {
     Run(RunOptions),
     /// Run all checks and tests; the last line counts them.
     Test(TestOptions),
+    /// Inject faults: take memory back at every instant, and check what must hold.
+    Faults(FaultOptions),
     /// Measure; compare with the reviewed figures in tests/bench/figures.txt.
     Bench(BenchOptions),
     /// Boot frozen, and debug with gdb.
@@ -180,6 +182,32 @@ pub struct TestOptions {
     pub timeout: Option<u64>,
 }
 
+/// Options of `faults`.
+#[derive(Args, Clone, Debug)]
+pub struct FaultOptions {
+    /// Where: sim, the simulator.
+    #[arg(long, value_name = "LEVEL", default_value_t = crate::faults::Level::Sim)]
+    pub level: crate::faults::Level,
+    /// What is played: storage, ethernet or all.
+    #[arg(long, value_name = "NAME", default_value = "all")]
+    pub scenario: String,
+    /// The first seed.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// How many seeds, each with every scenario.
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
+    pub count: u64,
+    /// For so many minutes, instead of so many seeds.
+    #[arg(long, value_name = "N", conflicts_with = "count", value_parser = clap::value_parser!(u64).range(1..=100_000))]
+    pub minutes: Option<u64>,
+    /// Steps of each run.
+    #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub steps: u64,
+    /// Plant a fault, to see that it is found; a wrong name lists them.
+    #[arg(long, value_name = "FAULT")]
+    pub planted: Option<String>,
+}
+
 /// Options of `bench`.
 #[derive(Args, Clone, Debug)]
 pub struct BenchOptions {
@@ -309,7 +337,7 @@ mod tests {
     fn an_unknown_verb_is_answered_with_the_verbs() {
         let text = refused(&["fly"]);
         for verb in [
-            "setup", "run", "test", "bench", "gdb", "pcap", "doc", "clean", "help",
+            "setup", "run", "test", "faults", "bench", "gdb", "pcap", "doc", "clean", "help",
         ] {
             assert!(text.contains(&format!("\n  {verb} ")), "{verb} in {text}");
         }
@@ -354,5 +382,10 @@ mod tests {
                 "{verb}"
             );
         }
+        let level = refused(&["faults", "--level", "qemu"]);
+        assert!(
+            level.contains("isn't built yet; the levels there are: sim"),
+            "{level}"
+        );
     }
 }

@@ -9,12 +9,14 @@
 //! [`artifacts`] builds it, [`archive`] packs it; [`machine`], [`network`] and [`launch`] make
 //! QEMU's command line, [`process`] runs it and [`outcome`] says how it ended. [`frames`], [`load`]
 //! and [`sockets`] make traffic for a guest, [`plugin`] counts what it executes for that.
+//! [`faults`] takes memory back at every instant, in the simulator.
 
 pub mod archive;
 pub mod artifacts;
 pub mod checkout;
 pub mod checks;
 pub mod cli;
+pub mod faults;
 pub mod figures;
 pub mod forwards;
 pub mod frames;

@@ -33,6 +33,24 @@ impl Step {
         }
     }
 
+    /// Starts a step that has so many parts: a bar on a terminal.
+    pub fn counted(title: impl Into<String>, parts: u64) -> Step {
+        let step = Step::start(title);
+        if let Some(bar) = &step.bar {
+            bar.set_length(parts);
+            bar.set_style(counted());
+        }
+        step
+    }
+
+    /// So many parts are done; and what there is to say.
+    pub fn reach(&self, done: u64, detail: impl AsRef<str>) {
+        if let Some(bar) = &self.bar {
+            bar.set_position(done);
+        }
+        self.say(detail);
+    }
+
     /// Says what the step is at; shown on a terminal only, where it takes the place of what was
     /// said before.
     pub fn say(&self, detail: impl AsRef<str>) {
@@ -65,6 +83,15 @@ impl Drop for Step {
             bar.finish_and_clear();
         }
     }
+}
+
+fn counted() -> ProgressStyle {
+    // As below.
+    ProgressStyle::with_template("{spinner} [{bar:24}] {pos}/{len} {wide_msg} {elapsed}")
+        .map_or_else(
+            |_| ProgressStyle::default_bar(),
+            |style| style.progress_chars("=> "),
+        )
 }
 
 fn style() -> ProgressStyle {

@@ -2,6 +2,7 @@
 
 mod announce;
 mod bench;
+mod faults;
 mod gdb;
 mod prepare;
 mod run;
@@ -31,6 +32,7 @@ pub fn execute(cli: Cli) -> Result<ExitCode> {
         Verb::Build(options) => simple::build(&options),
         Verb::Run(options) => run::run(&options),
         Verb::Test(options) => test::test(&options),
+        Verb::Faults(options) => faults::faults(&options),
         Verb::Bench(options) => bench::bench(&options),
         Verb::Gdb(options) => gdb::gdb(&options),
         Verb::Pcap(options) => run::pcap(options),

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use super::bench;
 use super::prepare::Prepared;
+use super::{bench, faults};
 use crate::checkout::Checkout;
 use crate::checks::{self, Part, Tally};
 use crate::cli::TestOptions;
@@ -38,7 +38,11 @@ pub(super) fn test(options: &TestOptions) -> Result<ExitCode> {
     for part in parts {
         tally.add(match part {
             Part::Lint => checks::lint(&checkout)?,
-            Part::Host => checks::host(&checkout, options)?,
+            Part::Host => {
+                let mut host = checks::host(&checkout, options)?;
+                host.add(faults::check(&checkout, options));
+                host
+            }
             Part::Loom => checks::loom(&checkout, options)?,
             Part::Miri => checks::miri(&checkout, options)?,
             Part::Qemu => checks::system(&checkout, options)?,

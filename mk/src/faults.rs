@@ -1,0 +1,18 @@
+//! Revocation fault injection: campaigns that take memory back at every instant, and what came of them.
+//!
+//! - [`level`]: where it is done;
+//! - [`campaign`]: the simulator's processes, one a core;
+//! - [`totals`]: what their lines of JSON come to;
+//! - [`table`], [`picture`]: the same, for people.
+
+pub mod campaign;
+pub mod level;
+pub mod picture;
+pub mod table;
+#[cfg(test)]
+mod tests;
+pub mod totals;
+
+pub use campaign::{Campaign, Extent};
+pub use level::Level;
+pub use totals::{Scenario, Totals};

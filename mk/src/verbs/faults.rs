@@ -1,0 +1,115 @@
+//! `faults`: campaigns of fault injection, for people; and a short one as a check.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use crate::checkout::Checkout;
+use crate::checks::Tally;
+use crate::cli::{FaultOptions, TestOptions};
+use crate::faults::campaign::build;
+use crate::faults::picture::picture;
+use crate::faults::table::table;
+use crate::faults::{Campaign, Extent, Level, Totals};
+
+/// The names of the checks.
+const SHORT: &str = "faults: a short campaign";
+const PLANTED: &str = "faults: a planted fault fails a campaign";
+/// Seeds of the short campaign: a few seconds.
+const SEEDS: u64 = 20;
+
+/// Plays a campaign; fails if a run does.
+pub(super) fn faults(options: &FaultOptions) -> Result<ExitCode> {
+    // The only one there is.
+    let Level::Sim = options.level;
+    let checkout = Checkout::open()?;
+    let sim = build(&checkout, true, options.planted.is_some())?;
+    let extent = match options.minutes {
+        Some(minutes) => Extent::Time(Duration::from_secs(60 * minutes)),
+        None => Extent::Seeds(options.count),
+    };
+    let campaign = Campaign {
+        seed: options.seed,
+        extent,
+        steps: options.steps,
+        scenario: options.scenario.clone(),
+        planted: options.planted.clone(),
+    };
+    let totals = campaign.play(&sim)?;
+    println!("{}", table(&totals));
+    for path in draw(&checkout, &totals)? {
+        println!("coverage: {}", path.display());
+    }
+    Ok(exit_code(&totals))
+}
+
+/// Success if something was tried and nothing failed.
+fn exit_code(totals: &Totals) -> ExitCode {
+    match totals.is_sound() {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    }
+}
+
+/// Draws the coverage of each scenario; answers where the pictures are.
+fn draw(checkout: &Checkout, totals: &Totals) -> Result<Vec<PathBuf>> {
+    let mut paths = Vec::new();
+    for scenario in &totals.scenarios {
+        let path = checkout
+            .output()?
+            .join(format!("faults-{}.svg", scenario.name));
+        std::fs::write(&path, picture(scenario)?)
+            .with_context(|| format!("can't write {}", path.display()))?;
+        paths.push(path);
+    }
+    Ok(paths)
+}
+
+/// A short campaign with the seeds that everybody's has, and one with a planted fault.
+pub(super) fn check(checkout: &Checkout, options: &TestOptions) -> Tally {
+    let mut tally = Tally::default();
+    let campaign = Campaign {
+        seed: 1,
+        extent: Extent::Seeds(SEEDS),
+        steps: 100_000,
+        scenario: "all".into(),
+        planted: None,
+    };
+    let planted = Campaign {
+        extent: Extent::Seeds(2),
+        planted: Some("keep-all".into()),
+        ..campaign.clone()
+    };
+    let wanted = |name: &str| match (&options.filter, options.exact) {
+        (None, _) => true,
+        (Some(filter), false) => name.contains(filter.as_str()),
+        (Some(filter), true) => name == filter,
+    };
+    if !wanted(SHORT) && !wanted(PLANTED) {
+        return tally;
+    }
+    let sim = build(checkout, false, false);
+    let play = |campaign: &Campaign| match &sim {
+        Ok(sim) => campaign.play(sim),
+        Err(error) => Err(anyhow::anyhow!("{error:#}")),
+    };
+    if wanted(SHORT) {
+        let totals = play(&campaign);
+        match &totals {
+            Ok(totals) if totals.is_sound() => {}
+            Ok(totals) => println!("{}", table(totals)),
+            Err(error) => println!("{error:#}"),
+        }
+        tally.check(SHORT, totals.is_ok_and(|totals| totals.is_sound()));
+    }
+    if wanted(PLANTED) {
+        let totals = play(&planted);
+        if let Err(error) = &totals {
+            println!("{error:#}");
+        }
+        tally.check(PLANTED, totals.is_ok_and(|totals| totals.failures() > 0));
+    }
+    tally
+}
