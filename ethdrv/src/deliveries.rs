@@ -240,7 +240,7 @@ impl<P: Program, T: Transport> Driver<P, T> {
         let mut copied = Ok(());
         if let Some(swap) = delivery.swap.filter(|swap| !swap.done) {
             way = Way::Copied;
-            recovered = self.slots.owner(swap.slot).is_none();
+            recovered = self.slots.is_revoked(swap.slot);
             copied = self.copy_out(delivery, &swap);
             self.release(swap.token, crate::buffers::Buffer::Page(swap.slot));
         }

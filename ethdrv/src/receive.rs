@@ -191,7 +191,7 @@ impl<P: Program, T: Transport> Driver<P, T> {
     fn copy_received(&mut self, number: PortNumber, fragments: &[Fragment]) -> Result<(), End> {
         let origin = Origin::Wire(fragments.iter().any(|fragment| match fragment.buffer {
             Buffer::Pool => false,
-            Buffer::Page(slot) => self.slots.owner(slot).is_none(),
+            Buffer::Page(slot) => self.slots.is_revoked(slot),
         }));
         let stretch = |fragment: &Fragment| Stretch {
             memory: memory(&self.pool, &self.slots, fragment.buffer),

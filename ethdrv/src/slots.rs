@@ -186,6 +186,15 @@ impl<P: Program> Slots<P> {
         self.slots.get(number.0 as usize)?.owner
     }
 
+    /// Whether nobody has a slot's frame any more: its owner's page was revoked while it was away, and
+    /// no page of the reserve took its place.
+    #[inline]
+    pub fn is_revoked(&self, number: SlotNumber) -> bool {
+        self.slots
+            .get(number.0 as usize)
+            .is_some_and(|slot| slot.owner.is_none() && slot.reserve.is_none())
+    }
+
     /// A slot's frame is at home there now.
     #[inline]
     pub fn set_owner(&mut self, number: SlotNumber, owner: Owner) {

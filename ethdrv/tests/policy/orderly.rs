@@ -100,6 +100,8 @@ fn who_copies_from_now_on_has_nothing_pinned_even_if_no_frame_comes() {
             assert_eq!(alice.receive(), [sent], "{receive}");
         }
         assert_eq!(world.counter(alice.port, Counter::NoPage), 0);
+        // The driver's own pages took the place of hers: nobody's memory was gone.
+        assert_eq!(world.counter(bob.port, Counter::Recovered), 0, "{receive}");
     }
 }
 
