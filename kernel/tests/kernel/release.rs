@@ -84,7 +84,7 @@ fn an_aperture_without_pins_goes_and_the_device_goes_on() {
 }
 
 #[test]
-fn pins_are_released_only_once_the_device_is_off() {
+fn pitfall_11_pins_are_released_only_once_the_device_is_off() {
     let set = pinned(2);
     let bank = set.parties.sys(set.parties.bank());
     assert_eq!(DMA.release(&bank), Err(error(EBUSY)), "it may still write");

@@ -70,6 +70,45 @@ fn limbo_counts_against_the_limit() {
 }
 
 #[test]
+fn pitfall_12_revoking_and_buying_again_gains_nobody_memory_and_drains_nobody_else() {
+    let mut world = World::new();
+    let everything = world.bought(PRIME);
+    // A user, and a neighbour under the same parent.
+    let user = world.sub_bank(PRIME, 100, false);
+    let neighbour = world.sub_bank(PRIME, 50, false);
+    let mut pins = Vec::new();
+    // Each time a driver has pinned half of what a session bank sold when the user destroys it. What is
+    // in limbo is neither free nor anybody else's.
+    for round in 1..=8 {
+        let session = world.sub_bank(user, 20, true);
+        pins.extend(pinned(&mut world, session, 20, 10));
+        world.end(session, method::DESTROY);
+        assert_eq!(world.usage(user)[1..3], [0, 10 * round]);
+        assert_eq!(world.usage(neighbour)[1..3], [0, 0]);
+    }
+    // 80 of its 100 are in limbo, and one is the record of its next bank: 19 are left.
+    let session = world.sub_bank(user, 20, true);
+    let segment = world.buy_one(PRIME, Kind::Table1);
+    let reply = world.buy_pages(session, 20, segment, 0);
+    assert_eq!(reply.status, error::status(error::EDQUOT));
+    assert_eq!(world.buy_pages(session, 19, segment, 0).status, error::OK);
+    // The neighbour has all of its own.
+    assert_eq!(
+        world.buy_pages(neighbour, 50, segment, 100).status,
+        error::OK
+    );
+    world.end(session, method::DESTROY);
+    world.end(neighbour, method::DESTROY);
+    let reply = world.call(PRIME, &[method::SELL], Some(segment));
+    assert_eq!(reply.status, error::OK);
+    unpin(&mut world, &pins);
+    world.idle();
+    assert_eq!(world.usage(user)[1..3], [0, 0]);
+    world.end(user, method::DESTROY);
+    assert_eq!((world.bought(PRIME), world.limbo(PRIME)), (everything, 0));
+}
+
+#[test]
 fn what_a_destroyed_bank_leaves_in_limbo_is_charged_to_its_parent_at_once() {
     let mut world = World::new();
     let parent = world.sub_bank(PRIME, 1000, false);
