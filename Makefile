@@ -1,6 +1,6 @@
 # make VERB ARGS="OPTIONS" does what `cargo mk VERB OPTIONS` does; see mk/.
 
-VERBS := setup build run test faults bench gdb pcap doc clean symbolize
+VERBS := setup build run test faults bench crossover gdb pcap doc clean symbolize
 
 .PHONY: help $(VERBS)
 .DEFAULT_GOAL := help

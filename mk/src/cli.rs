@@ -39,6 +39,8 @@ pub enum Verb {
     Faults(FaultOptions),
     /// Measure; compare with the reviewed figures in tests/bench/figures.txt.
     Bench(BenchOptions),
+    /// Copy or flip? From which frame size on, on which CPU: a table, and a page to look at.
+    Crossover(CrossoverOptions),
     /// Boot frozen, and debug with gdb.
     Gdb(GdbOptions),
     /// Run, and record what the network card sends and receives.
@@ -231,6 +233,37 @@ pub struct BenchOptions {
     pub timeout: u64,
 }
 
+/// Options of `crossover`.
+#[derive(Args, Clone, Debug)]
+pub struct CrossoverOptions {
+    /// Only these frame sizes, in bytes, with commas between them.
+    #[arg(long, value_name = "BYTES", value_delimiter = ',', value_parser = values::frame)]
+    pub sizes: Vec<u32>,
+    /// Only these batches: how many frames are delivered together.
+    #[arg(long, value_name = "FRAMES", value_delimiter = ',', value_parser = values::batch)]
+    pub batches: Vec<u32>,
+    /// Only these ways to deliver (copy, in_place, exchange, sealed), and only with the IOMMU so (off,
+    /// static, strict, lazy).
+    #[arg(long, value_name = "MODES", value_delimiter = ',')]
+    pub modes: Vec<crossover::selection::Mode>,
+    /// Only for this CPU: a file, or the name of a profile that comes with the project; a wrong name
+    /// lists them. May be given several times.
+    #[arg(long, value_name = "PROFILE")]
+    pub profile: Vec<String>,
+    /// Where table, picture and page go, instead of a folder beside what is built.
+    #[arg(long, value_name = "FOLDER")]
+    pub out: Option<PathBuf>,
+    /// Take the counts of a file that was written before.
+    #[arg(long, value_name = "FILE")]
+    pub vectors: PathBuf,
+    /// Time copies on this machine, and write a profile of it.
+    #[arg(long)]
+    pub calibrate: bool,
+    /// kvm: measure time on hardware too, where the CPU can virtualise.
+    #[arg(long, value_name = "HOW", default_value_t = Accelerator::Tcg)]
+    pub accel: Accelerator,
+}
+
 /// Options of `gdb`.
 #[derive(Args, Clone, Debug)]
 pub struct GdbOptions {
@@ -337,7 +370,17 @@ mod tests {
     fn an_unknown_verb_is_answered_with_the_verbs() {
         let text = refused(&["fly"]);
         for verb in [
-            "setup", "run", "test", "faults", "bench", "gdb", "pcap", "doc", "clean", "help",
+            "setup",
+            "run",
+            "test",
+            "faults",
+            "bench",
+            "crossover",
+            "gdb",
+            "pcap",
+            "doc",
+            "clean",
+            "help",
         ] {
             assert!(text.contains(&format!("\n  {verb} ")), "{verb} in {text}");
         }
@@ -382,6 +425,10 @@ mod tests {
                 "{verb}"
             );
         }
+        let crossover = |words: &[&str]| refused(&[&["crossover"], words].concat());
+        assert!(crossover(&["--sizes", "64,0"]).contains("1 to 65536"));
+        assert!(crossover(&["--batches", "65"]).contains("1 to 64"));
+        assert!(crossover(&["--modes", "flip"]).contains("in_place"));
         let level = refused(&["faults", "--level", "qemu"]);
         assert!(
             level.contains("isn't built yet; the levels there are: sim"),

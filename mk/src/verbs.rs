@@ -2,6 +2,7 @@
 
 mod announce;
 mod bench;
+mod crossover;
 mod faults;
 mod gdb;
 mod prepare;
@@ -34,6 +35,7 @@ pub fn execute(cli: Cli) -> Result<ExitCode> {
         Verb::Test(options) => test::test(&options),
         Verb::Faults(options) => faults::faults(&options),
         Verb::Bench(options) => bench::bench(&options),
+        Verb::Crossover(options) => crossover::crossover(&options),
         Verb::Gdb(options) => gdb::gdb(&options),
         Verb::Pcap(options) => run::pcap(options),
         Verb::Doc(options) => simple::doc(&options),

@@ -15,6 +15,8 @@ pub mod output;
 mod page;
 pub mod profile;
 pub mod report;
+pub mod selection;
 pub mod sensitivity;
 pub mod study;
+pub mod table;
 pub mod vectors;

@@ -1,4 +1,4 @@
-//! Copies on the machine that runs this: a profile "calibrated copies of this machine".
+//! Copies on the machine that runs this: a profile "Copies of this machine".
 //!
 //! In user mode only copying and reading can be timed: what invalidations, shootdowns and IOMMUs cost
 //! stays the base profile's. Times are of the time-stamp counter, medians over many samples, with the
@@ -196,7 +196,7 @@ impl Calibration {
     /// No line fits the times.
     pub fn profile(&self, base: &Profile) -> Result<Profile, Error> {
         let mut profile = base.clone();
-        profile.name = format!("calibrated copies of this machine: {}", self.cpu);
+        profile.name = "Copies of this machine".into();
         profile.origin = Origin::Calibrated;
         profile.hertz = self.hertz;
         let copies = [
@@ -206,8 +206,9 @@ impl Calibration {
         for (place, whole, byte) in copies {
             let method = self.best(place);
             let from = format!(
-                "{} of this machine from {}, destination hot, medians; quartiles as the range",
+                "{} on {} from {}, destination hot, medians; quartiles as the range",
                 method.name(),
+                self.cpu,
                 place.name()
             );
             let lines = self.lines(Work::Copy(method), place, place.name())?;

@@ -6,17 +6,19 @@ use costmodel::{EVENTS, Event, Source, Touched};
 use crate::anchors::Outcome;
 use crate::chart;
 use crate::native::Calibration;
+use crate::nature::Nature;
 use crate::profile::{Letter, in_ticks};
 use crate::report::Error;
 use crate::study::{Cell, Study, bytes};
 use crate::vectors::{Iommu, Row, Strategy};
 
+mod answer;
 mod grid;
 
 use grid::Grid;
 
 /// The frame that single figures are about: a full one of ethernet.
-const FRAME: u32 = 1514;
+pub(crate) const FRAME: u32 = 1514;
 /// The batch that single figures are about, or the nearest.
 const BATCH: u32 = 32;
 /// The ways to deliver without a copy: the one that is usually asked about first.
@@ -27,6 +29,10 @@ const SHOWN: [Strategy; 3] = [Strategy::Exchange, Strategy::Sealed, Strategy::In
 struct Page<'a> {
     style: &'a str,
     counted: bool,
+    answers: Vec<answer::Line>,
+    answer: String,
+    answered: String,
+    natures: [(String, &'static str); 6],
     summary: Summary,
     cpus: Vec<Cpu>,
     predictions: Vec<Prediction>,
@@ -130,7 +136,15 @@ pub fn html(
             }
         }
     }
+    let (answers, about) = match first(study) {
+        Some((_, cell)) => (answer::lines(study, &cell), about(&cell)),
+        None => (Vec::new(), String::new()),
+    };
     let page = Page {
+        answers,
+        answer: about,
+        answered: Nature::prediction(study.events(), "of each CPU's profile").to_string(),
+        natures: natures(),
         style: chart::STYLE,
         counted: study.vectors().counted(),
         summary: summary(study),
@@ -169,6 +183,45 @@ pub(crate) fn usual(study: &Study, profile: usize) -> Option<Cell> {
 pub(crate) fn first(study: &Study) -> Option<(usize, Cell)> {
     let answered = |profile| usual(study, profile).map(|cell| (profile, cell));
     (0..study.profiles().len()).find_map(answered)
+}
+
+fn about(cell: &Cell) -> String {
+    format!(
+        "By {}, against a copy; {} CPU(s); IOMMU {}. Likely prices; the doubt is in the chart below.",
+        cell.flip.name(),
+        cell.cpus,
+        cell.iommu.name()
+    )
+}
+
+/// What figures can be, and what is to be thought of each.
+fn natures() -> [(String, &'static str); 6] {
+    [
+        (
+            Nature::Events.to_string(),
+            "by the kernel of the running system: the same in every run, on any machine",
+        ),
+        (
+            Nature::Instructions.to_string(),
+            "the length of the path, without loops that copy or zero: the same in every run",
+        ),
+        (
+            Nature::EmulatedTime.to_string(),
+            "an emulator has no caches and no TLB of a CPU: never used here",
+        ),
+        (
+            Nature::HardwareTime.to_string(),
+            "off a real CPU's clock: only where something ran on it",
+        ),
+        (
+            "prediction by the cost model".into(),
+            "counts, multiplied by a CPU's prices; which ones, and from which sources, is said with it",
+        ),
+        (
+            Nature::Published.to_string(),
+            "what others measured, on their machines",
+        ),
+    ]
 }
 
 fn summary(study: &Study) -> Summary {
@@ -271,7 +324,7 @@ fn events(study: &Study) -> EventTable {
         ),
         nature: study.events().to_string(),
         instructions: match instructions {
-            true => crate::nature::Nature::Instructions.to_string(),
+            true => Nature::Instructions.to_string(),
             false => "instructions not counted: the profiles' guesses stand for them".into(),
         },
         columns: events

@@ -9,6 +9,8 @@ use std::path::Path as FilePath;
 
 use costmodel::{Event, Events, MOST_EVENTS, Path, Point, Touched};
 
+use crate::selection::Selection;
+
 mod row;
 
 pub use row::{Iommu, Kind, ReadBy, Row, Strategy};
@@ -163,6 +165,49 @@ impl Vectors {
             .get(&setting(ReadBy::from(touched)))
             .or_else(|| self.paths.get(&setting(ReadBy::Any)))?;
         Path::new(points).ok()
+    }
+
+    /// Those that a selection asks for.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn select(&self, selection: &Selection) -> Result<Vectors, Error> {
+        let rows = self.rows.iter().filter(|row| selection.takes(row));
+        Vectors::new("the vectors asked for", rows.cloned().collect())
+    }
+
+    /// In what these differ from others first, in words: a row that only one of them has, or a count.
+    /// `None`: in nothing. What was counted twice must not differ.
+    pub fn difference(&self, other: &Vectors) -> Option<String> {
+        for (index, row) in self.rows.iter().enumerate() {
+            let Some(again) = other.rows.get(index) else {
+                return Some(format!("{row}: there once only"));
+            };
+            if row == again {
+                continue;
+            }
+            if (row.setting(), row.bytes) != (again.setting(), again.bytes) {
+                return Some(format!("row {}: {row}, and then {again}", index + 1));
+            }
+            let (one, two) = (row.totals(), again.totals());
+            let event = Event::ALL
+                .iter()
+                .find(|event| one[**event as usize] != two[**event as usize]);
+            return Some(match event {
+                Some(event) => format!(
+                    "{row}: {} {}, and then {}",
+                    event.name(),
+                    one[*event as usize],
+                    two[*event as usize]
+                ),
+                None => format!(
+                    "{row}: {:?} instructions of {} frames, and then {:?} of {}",
+                    row.instructions, row.frames, again.instructions, again.frames
+                ),
+            });
+        }
+        let more = other.rows.get(self.rows.len())?;
+        Some(format!("{more}: there the second time only"))
     }
 
     /// The settings that there are.

@@ -16,6 +16,18 @@ pub(super) fn seconds(text: &str) -> Result<u64, String> {
     number(text, 1, YEAR, "a number of seconds", 60)
 }
 
+/// A frame's length: what the crossover is counted for.
+pub(super) fn frame(text: &str) -> Result<u32, String> {
+    let count = number(text, 1, 65_536, "a number of bytes", 1514)?;
+    u32::try_from(count).map_err(|error| error.to_string())
+}
+
+/// Frames delivered together.
+pub(super) fn batch(text: &str) -> Result<u32, String> {
+    let count = number(text, 1, 64, "a number of frames", 32)?;
+    u32::try_from(count).map_err(|error| error.to_string())
+}
+
 /// How many users.
 pub(super) fn users(text: &str) -> Result<u32, String> {
     let most = crate::users::MAX_USERS;

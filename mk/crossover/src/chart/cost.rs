@@ -8,6 +8,7 @@ use super::axes::{self, Scale};
 use super::style::{Error, GRID, INK, PALE, colour, letters, picture, px};
 use crate::profile::Profile;
 use crate::study::{Band, Cell, Study};
+use crate::table::few;
 use crate::vectors::Strategy;
 
 const LEFT: i32 = 66;
@@ -35,7 +36,7 @@ struct Panel<'a> {
 pub fn costs(study: &Study, profile: usize, cell: &Cell) -> Result<String, Error> {
     let cpu = &study.profiles()[profile];
     let nothing = || Error::Nothing(cpu.name.clone());
-    let batches: Vec<u32> = shown(&study.vectors().batches());
+    let batches: Vec<u32> = few(&study.vectors().batches(), COLUMNS);
     let answered = |cell: &Cell| study.answer(profile, cell).is_some();
     let mut panels = Vec::new();
     for (row, source) in [Source::Dram, Source::Cache].into_iter().enumerate() {
@@ -95,17 +96,6 @@ pub fn costs(study: &Study, profile: usize, cell: &Cell) -> Result<String, Error
         root.draw(&Text::new(nature, foot, letters(12, INK)))?;
         Ok(())
     })
-}
-
-/// As many batches as there is room for: the ends, and some between.
-fn shown(batches: &[u32]) -> Vec<u32> {
-    if batches.len() <= COLUMNS {
-        return batches.to_vec();
-    }
-    let last = batches.len() - 1;
-    (0..COLUMNS)
-        .map(|column| batches[column * last / (COLUMNS - 1)])
-        .collect()
 }
 
 fn legend(root: &DrawingArea<SVGBackend, Shift>, study: &Study, width: i32) -> Result<(), Error> {

@@ -76,7 +76,7 @@ pub fn predictions(study: &Study, cell: &Cell) -> Result<String, Error> {
                 Source::Cache => "cache",
             };
             if source == Source::Dram {
-                root.draw(&Text::new(name.clone(), (px(12), y), letters(13, INK)))?;
+                root.draw(&Text::new(cut(name), (px(12), y), letters(13, INK)))?;
             }
             let place = (px(LEFT - 10), y);
             root.draw(&Text::new(lies, place, ending(12, PALE)))?;
@@ -96,6 +96,15 @@ pub fn predictions(study: &Study, cell: &Cell) -> Result<String, Error> {
         root.draw(&Text::new(nature.to_string(), foot, letters(12, INK)))?;
         Ok(())
     })
+}
+
+/// A name that ends before the column beside it.
+fn cut(name: &str) -> String {
+    const MOST: usize = 24;
+    match name.chars().count() > MOST {
+        true => name.chars().take(MOST - 1).chain(['…']).collect(),
+        false => name.into(),
+    }
 }
 
 fn draw_column(
@@ -125,7 +134,7 @@ fn draw_column(
     ))?;
     root.draw(&Text::new(
         "never",
-        (never, bottom + px(29)),
+        (never, top - px(14)),
         centred(12, PALE),
     ))?;
     let words = Some(((left + right) / 2, "bytes of the frame"));

@@ -59,6 +59,20 @@ fn answers_survive_a_round_trip() {
 }
 
 #[test]
+fn the_table_fits_a_terminal_and_says_what_it_is() {
+    let study = study();
+    let table = crossover::table::table(&study).unwrap();
+    println!("{table}");
+    for line in table.lines() {
+        assert!(line.chars().count() <= 120, "{line}");
+    }
+    assert!(table.contains("EXPECTED from the design"));
+    for profile in study.profiles() {
+        assert_eq!(table.matches(&profile.name).count(), 2, "{}", profile.name);
+    }
+}
+
+#[test]
 fn names_with_markup_stay_names() {
     let mut profile = Profile::named("skylake-sp").unwrap();
     profile.name = "<script>alert(\"&\")</script>".into();

@@ -1,6 +1,7 @@
 //! Files of event vectors.
 
-use crossover::vectors::{Kind, Vectors};
+use crossover::selection::Selection;
+use crossover::vectors::{Iommu, Kind, Strategy, Vectors};
 
 use crate::expected;
 
@@ -71,4 +72,49 @@ fn unknown_columns_are_refused() {
     let text = format!("{text}\ncounted,copy,64,1,any,1,off,10,{zeros}\n");
     let error = Vectors::parse("counts.csv", &text).unwrap_err().to_string();
     assert!(error.contains("tarps"), "{error}");
+}
+
+#[test]
+fn what_differs_between_two_counts_is_named() {
+    let vectors = expected::vectors();
+    assert_eq!(vectors.difference(&vectors), None);
+    let mut rows = vectors.rows().to_vec();
+    rows[7].traps += 1;
+    let other = Vectors::new("other", rows.clone()).unwrap();
+    let words = vectors.difference(&other).unwrap();
+    assert!(
+        words.contains("traps") && words.contains("copy of 4096 bytes"),
+        "{words}"
+    );
+    rows[7].traps -= 1;
+    rows[7].instructions = Some(1);
+    for row in &mut rows {
+        row.instructions = Some(0);
+    }
+    let other = Vectors::new("other", rows.clone()).unwrap();
+    assert!(vectors.difference(&other).unwrap().contains("instructions"));
+    let last = rows.pop().unwrap();
+    let fewer = Vectors::new("fewer", rows).unwrap();
+    let words = other.difference(&fewer).unwrap();
+    assert!(words.starts_with(&last.to_string()), "{words}");
+    assert!(fewer.difference(&other).unwrap().contains("second time"));
+}
+
+#[test]
+fn a_selection_keeps_copies_to_compare_with() {
+    let vectors = expected::vectors();
+    let selection = Selection {
+        sizes: vec![4096],
+        batches: vec![8],
+        modes: vec!["sealed".parse().unwrap(), "off".parse().unwrap()],
+    };
+    let few = vectors.select(&selection).unwrap();
+    assert_eq!(few.batches(), [8]);
+    assert_eq!(few.strategies(), [Strategy::Copy, Strategy::Sealed]);
+    assert_eq!(few.iommus(), [Iommu::Off]);
+    let none = Selection {
+        sizes: vec![5],
+        ..Selection::default()
+    };
+    assert!(vectors.select(&none).is_err());
 }
