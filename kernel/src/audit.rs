@@ -7,6 +7,7 @@
 //!
 //! It holds between any two entries into the kernel, not inside one.
 
+mod aloud;
 mod pins;
 mod processes;
 mod tables;

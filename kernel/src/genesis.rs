@@ -387,6 +387,11 @@ impl<'k, M: Machine> Genesis<'k, '_, M> {
             slot::INIT_SPACEBANK,
             self.capability(Kind::Process, Rights::INSPECT, bank.oid),
         );
+        self.put(
+            init.root,
+            slot::INIT_PROBE,
+            Capability::service(Kind::Probe, 0, 0),
+        );
         let frames = self.kernel.objects.len() as u64;
         let command_line = &boot.command_line[..boot.command_line.len().min(2048)];
         let words = [

@@ -310,6 +310,7 @@ impl<M: Machine> Kernel<'_, M> {
             Kind::Random => Ok(Answer::words([(); 6].map(|()| self.machine.random()))),
             Kind::Log => self.invoke_log(call),
             Kind::Reset => self.invoke_reset(call),
+            Kind::Probe => self.invoke_probe(call),
             _ => Err(METHOD),
         }
     }

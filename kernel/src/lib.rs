@@ -9,7 +9,7 @@
 //! `table`, `cap_table`, `page`, `aperture`, `range` and `device` are the objects; `rescind` is
 //! revocation, `exchange` the swap of frames; `schedule`, `timer` and `notify` decide who runs; `object`, `frame` and `cap` are what
 //! everything stands on; `genesis` makes the first two programs; `audit` compares what is known
-//! twice.
+//! twice; `probe` is for who injects faults.
 //!
 //! The kernel is reached through a shared reference and keeps its state in cells: one lock (held by
 //! whoever calls in) makes that sound, and it lets two processes be looked at at the same time.
@@ -46,6 +46,7 @@ mod page;
 mod pin;
 #[cfg(not(feature = "planted-faults"))]
 mod planted;
+mod probe;
 mod range;
 mod report;
 mod rescind;
@@ -88,6 +89,7 @@ pub struct Kernel<'a, M> {
     console: Console<'a>,
     idle_ticks: Cell<u64>,
     booted: u64,
+    probe: probe::Probe,
     #[cfg(feature = "planted-faults")]
     planted: Cell<Option<planted::Fault>>,
 }
@@ -133,6 +135,7 @@ impl<'a, M: Machine> Kernel<'a, M> {
             console: Console::new(console),
             idle_ticks: Cell::new(0),
             booted,
+            probe: probe::Probe::new(),
             #[cfg(feature = "planted-faults")]
             planted: Cell::new(None),
         }

@@ -93,6 +93,12 @@ pub unsafe trait Machine {
     /// Zeroes a frame.
     fn zero(&self, frame: Frame);
 
+    /// Has entries come in by `Kernel::watched_system_call` and its like, or no longer. A machine that is
+    /// driven by hand has nothing to do here.
+    fn watch(&self, _on: bool) {}
+    /// Has processes trap at an address (`Kernel::watched_step`), or nowhere any more.
+    fn set_breakpoint(&self, _address: Option<u64>) {}
+
     /// Unpredictable bits.
     fn random(&self) -> u64;
 

@@ -117,6 +117,8 @@ pub extern "sysv64" fn start(info: u64) -> ! {
         _ => 3,
     };
     kernel.set_log_level(level);
+    #[cfg(feature = "planted-faults")]
+    plant(&kernel, handover.option("planted"));
     if unused > 0 {
         kernel.say(format_args!(
             "kernel: {} MiB of RAM stay unused: spacebank has room for {MOST_OBJECTS} pages",
@@ -124,6 +126,19 @@ pub extern "sysv64" fn start(info: u64) -> ! {
         ));
     }
     begin(kernel, &handover, genuine, cpus)
+}
+
+/// Has the kernel make the mistake that the command line names.
+#[cfg(feature = "planted-faults")]
+fn plant(kernel: &PcKernel, name: Option<&str>) {
+    let Some(name) = name else { return };
+    match kernel::planted::Fault::ALL
+        .into_iter()
+        .find(|fault| fault.name() == name)
+    {
+        Some(fault) => kernel.plant(Some(fault)),
+        None => fail(format_args!("there is no fault {name} to plant")),
+    }
 }
 
 /// Makes the kernel's tables out of the memory that is left.

@@ -239,6 +239,15 @@ pub struct Name([u8; 16]);
 impl Name {
     /// The kernel's own.
     pub(crate) const KERNEL: Name = Name(*b"kernel\0\0\0\0\0\0\0\0\0\0");
+
+    /// Its bytes as two words, little-endian, as `SET_NAME` takes them.
+    pub(crate) fn words(self) -> [u64; 2] {
+        let word = |at: usize| {
+            let bytes = self.0[at..at + 8].iter().rev();
+            bytes.fold(0, |word, byte| word << 8 | u64::from(*byte))
+        };
+        [word(0), word(8)]
+    }
 }
 
 impl core::fmt::Display for Name {

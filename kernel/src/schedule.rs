@@ -300,7 +300,7 @@ impl<M: Machine> Kernel<'_, M> {
         next
     }
 
-    fn load_space_of(&self, process: &Process) {
+    pub(crate) fn load_space_of(&self, process: &Process) {
         let space = process.space.get();
         if space != self.cpu.space.get() {
             let switches = &process.switches;

@@ -77,6 +77,8 @@ pub mod slot {
     pub const INIT_RESET: u16 = 21;
     /// init: spacebank's process, with `INSPECT` alone.
     pub const INIT_SPACEBANK: u16 = 22;
+    /// init: the probe.
+    pub const INIT_PROBE: u16 = 23;
 }
 
 /// Badges of spacebank's first capabilities, minted by the kernel for init.

@@ -62,6 +62,8 @@ pub enum Kind {
     Log = 26,
     /// Reboot and halt.
     Reset = 27,
+    /// Counting entries into the kernel, stopping at one, and looking at the whole kernel.
+    Probe = 28,
 }
 
 impl Kind {
@@ -89,6 +91,7 @@ impl Kind {
             25 => Kind::Random,
             26 => Kind::Log,
             27 => Kind::Reset,
+            28 => Kind::Probe,
             _ => return None,
         })
     }
@@ -133,6 +136,7 @@ impl Kind {
             Kind::Random => "random",
             Kind::Log => "log",
             Kind::Reset => "reset",
+            Kind::Probe => "probe",
         }
     }
 }

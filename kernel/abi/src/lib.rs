@@ -11,6 +11,7 @@
 //! - [`batch`]: entries of the operations that come in batches;
 //! - [`error`]: status values;
 //! - [`fault`]: causes of a process's fault;
+//! - [`probe`]: how the probe names entries into the kernel;
 //! - [`boot`]: what the first programs find when they start.
 #![no_std]
 #![forbid(unsafe_code)]
@@ -22,6 +23,7 @@ pub mod error;
 pub mod fault;
 pub mod invoke;
 pub mod method;
+pub mod probe;
 
 /// Bytes in a frame, and in the page that an object of one frame holds.
 pub const PAGE_SIZE: usize = 4096;

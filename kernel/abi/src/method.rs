@@ -264,3 +264,33 @@ pub mod reset {
     /// `w1` code (0 for success): stops the machine.
     pub const HALT: u64 = 2;
 }
+
+/// `Probe`: for those who inject faults on purpose. An *entry* is anything that has the CPU enter the
+/// kernel: a system call, a fault, an interrupt. Entries of the process that is told don't count.
+/// While entries are watched, each costs some 100 instructions more; otherwise nothing.
+pub mod probe {
+    /// `w1` entry, from 1; `c0` `Notify`, `c1` a process (`INSPECT`; optional). From now on entries are
+    /// watched and counted: all, or those that `c1` makes. Before the kernel does what the entry asks
+    /// for, it is put back, `c0`'s process is told, and if it waits, it runs before anybody else does,
+    /// however urgent. (An interrupt can't be put back: it is taken, and then nobody but `c0`'s process
+    /// goes on.) `w1` 0: counted only, `c0` isn't needed.
+    pub const ARM: u64 = 1;
+    /// `w1` first address, `w2` end, `w3` instruction, from 1; `c0` `Notify`, `c1` a process (`CONTROL`).
+    /// As `ARM`, but instructions are counted that the process runs from `w1` on, where it must come in,
+    /// while it stays below `w2`, and it is stopped before the one of that number. `w3` 0: counted only.
+    pub const STEP: u64 = 2;
+    /// Entries are watched no more.
+    pub const DISARM: u64 = 3;
+    /// `w1` 1: forgets the longest stretch afterwards → `w0` entries, `w1` instructions since it was
+    /// armed, `w2` 1 when it has stopped somebody since then, `w3` the longest stretch with interrupts
+    /// off (ticks of the time-stamp counter) since this was last forgotten, without those of the probe
+    /// itself, `w4` the entry that took it, packed as [`Entry`](crate::probe::Entry) says.
+    pub const READ: u64 = 4;
+    /// Where somebody was stopped → `w0`, `w1` the process's name, `w2` its instruction pointer, `w3` the
+    /// entry, packed. `ENOENT`: nobody was.
+    pub const WHERE: u64 = 5;
+    /// `w1` 1: looks through free frames as well → `w0` 0, or the number of the first thing known twice on
+    /// which the kernel doesn't agree with itself (it is printed, too), `w1` objects free, `w2` live, `w3`
+    /// in limbo. With interrupts off, however long it takes.
+    pub const AUDIT: u64 = 6;
+}

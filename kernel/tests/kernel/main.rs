@@ -21,6 +21,7 @@ mod message;
 mod msix;
 mod objects;
 mod paths;
+mod probe;
 mod process;
 mod ram;
 mod release;

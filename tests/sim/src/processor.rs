@@ -132,6 +132,31 @@ impl Processor {
         self.leave(next, registers);
     }
 
+    /// The current process executes `syscall` while entries are watched, by an instruction that ends at
+    /// its instruction pointer.
+    ///
+    /// # Panics
+    /// Nobody runs.
+    pub fn watched_system_call(&self, registers: Registers) {
+        let mut registers = registers;
+        let next = self.kernel().watched_system_call(&mut registers);
+        self.leave(next, registers);
+    }
+
+    /// The current process traps while entries are watched: after an instruction (`single`), or at the
+    /// breakpoint. False: the trap isn't the probe's.
+    pub fn watched_step(&self, single: bool) -> bool {
+        self.save();
+        let mut registers = Registers::default();
+        match self.kernel().watched_step(single, &mut registers) {
+            Some(next) => {
+                self.leave(next, registers);
+                true
+            }
+            None => false,
+        }
+    }
+
     /// Saves all registers of the current process, as an interrupt does.
     fn save(&self) {
         if let Some(process) = self.current() {

@@ -7,7 +7,7 @@ use x86_64::structures::idt::InterruptDescriptorTable;
 use x86_64::structures::tss::TaskStateSegment;
 use x86_64::{PrivilegeLevel, VirtAddr};
 
-use super::entry::{stack_top, stub_address};
+use super::entry::{stack_top, stub_address, watched_stub_address};
 
 /// Selectors, in the order that `sysret` demands (Intel SDM vol. 3A, 6.8.8): user data directly
 /// before user code.
@@ -32,15 +32,20 @@ static mut EMERGENCY: [Stack; 3] = [const { Stack([0; EMERGENCY_STACK]) }; 3];
 static mut TASK: TaskStateSegment = TaskStateSegment::new();
 static mut SEGMENTS: GlobalDescriptorTable = GlobalDescriptorTable::new();
 static mut INTERRUPTS: InterruptDescriptorTable = InterruptDescriptorTable::new();
+/// The table while entries are watched.
+static mut WATCHED: InterruptDescriptorTable = InterruptDescriptorTable::new();
 
 /// Loads segments, task state and interrupt table.
 ///
 /// # Safety
 /// Called once, at boot, with interrupts off.
 pub unsafe fn initialise() {
-    let (task, segments, interrupts) = (&raw mut TASK, &raw mut SEGMENTS, &raw mut INTERRUPTS);
+    let (task, segments) = (&raw mut TASK, &raw mut SEGMENTS);
+    let (interrupts, watched) = (&raw mut INTERRUPTS, &raw mut WATCHED);
     // SAFETY: called once, before anything else can look at these statics.
-    let (task, segments, interrupts) = unsafe { (&mut *task, &mut *segments, &mut *interrupts) };
+    let (task, segments) = unsafe { (&mut *task, &mut *segments) };
+    // SAFETY: as above.
+    let (interrupts, watched) = unsafe { (&mut *interrupts, &mut *watched) };
     task.privilege_stack_table[0] = VirtAddr::new(stack_top());
     let stacks = &raw const EMERGENCY as u64;
     let mut tops = task.interrupt_stack_table;
@@ -60,17 +65,29 @@ pub unsafe fn initialise() {
         SS::set_reg(SegmentSelector(selector::KERNEL_DATA));
         load_tss(task_selector);
     }
-    install(interrupts);
+    install(interrupts, stub_address);
+    install(watched, watched_stub_address);
     interrupts.load();
 }
 
+/// Has interrupts and faults come in by the one way or the other.
+pub fn watch_interrupts(on: bool) {
+    let table = if on {
+        &raw const WATCHED
+    } else {
+        &raw const INTERRUPTS
+    };
+    // SAFETY: both tables are whole before any process runs, change no more, and stay for good.
+    unsafe { (*table).load_unsafe() };
+}
+
 /// Points every vector at its stub.
-fn install(table: &mut InterruptDescriptorTable) {
+fn install(table: &mut InterruptDescriptorTable, stub: fn(u8) -> VirtAddr) {
     macro_rules! exceptions {
         ($($field:ident = $vector:literal),*) => {
             $(
                 // SAFETY: the stub of this vector accepts what the CPU pushes for it.
-                let gate = unsafe { table.$field.set_handler_addr(stub_address($vector)) };
+                let gate = unsafe { table.$field.set_handler_addr(stub($vector)) };
                 if $vector == 3 {
                     // `int3` is the one gate that programs may go through: it is a trap of theirs,
                     // not a violation.
@@ -100,19 +117,19 @@ fn install(table: &mut InterruptDescriptorTable) {
     unsafe {
         table
             .non_maskable_interrupt
-            .set_handler_addr(stub_address(2))
+            .set_handler_addr(stub(2))
             .set_stack_index(0);
         table
             .double_fault
-            .set_handler_addr(stub_address(8))
+            .set_handler_addr(stub(8))
             .set_stack_index(1);
         table
             .machine_check
-            .set_handler_addr(stub_address(18))
+            .set_handler_addr(stub(18))
             .set_stack_index(2);
     }
     for vector in 32..=255u8 {
         // SAFETY: as above.
-        unsafe { table[vector].set_handler_addr(stub_address(vector)) };
+        unsafe { table[vector].set_handler_addr(stub(vector)) };
     }
 }

@@ -17,7 +17,7 @@ use super::entry::DEVICE_VECTORS;
 use super::memory::{PHYSICAL_BASE, physical};
 use super::platform::Platform;
 use super::random::Random;
-use super::{pci, serial, time};
+use super::{descriptors, entry, pci, serial, time, watch};
 
 /// Physical addresses of chipset registers: I/O APICs, timers, IOMMUs, local APICs, firmware.
 const CHIPSET: Range<u64> = 0xfec0_0000..0x1_0000_0000;
@@ -96,6 +96,15 @@ unsafe impl Machine for Pc {
                 options(nostack, preserves_flags)
             );
         }
+    }
+
+    fn watch(&self, on: bool) {
+        entry::watch_system_calls(on);
+        descriptors::watch_interrupts(on);
+    }
+
+    fn set_breakpoint(&self, address: Option<u64>) {
+        watch::set_breakpoint(address);
     }
 
     fn random(&self) -> u64 {

@@ -13,6 +13,7 @@ pub mod pvh;
 pub mod random;
 pub mod serial;
 pub mod time;
+pub mod watch;
 
 use core::sync::atomic::{AtomicU16, Ordering};
 
