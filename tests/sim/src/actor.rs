@@ -4,8 +4,10 @@
 //! - [`pinner`]: a driver in miniature, that pins what others offer, and its device;
 //! - [`fuzzer`]: invokes what it has with whatever comes;
 //! - [`driver`]: the real ethernet driver, over the simulated card;
+//! - [`copier`]: the real copier, between the driver and a stack;
 //! - [`stack`]: its clients.
 
+pub mod copier;
 pub mod driver;
 pub mod fuzzer;
 pub mod pinner;

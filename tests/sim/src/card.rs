@@ -16,7 +16,7 @@ use kernel::machine::Source;
 
 use crate::context::Context;
 use crate::coverage::Held;
-use crate::network::{self, Network, SHORTEST, Stamp, WIRE};
+use crate::network::{self, Network, SHORTEST, Stamp, WIRE, groups};
 use crate::pci::FUNCTIONS;
 use crate::world::{Device, Dma, World};
 
@@ -149,9 +149,12 @@ impl Card {
                 if users.is_empty() {
                     return false;
                 }
+                let to = match dice.one_in(10) {
+                    true => *dice.pick(&groups::ALL),
+                    false => *dice.pick(&users),
+                };
                 let length = self.length(world);
-                let pages = network::pages(length);
-                let Some(stamp) = self.network.next(WIRE, *dice.pick(&users), pages) else {
+                let Some(stamp) = self.network.next(WIRE, to, network::pages(length)) else {
                     return false;
                 };
                 stamp.frame(length)
@@ -247,7 +250,8 @@ impl Card {
         }
         world.note_device("sends bytes", frame.len() as u64);
         world.count("frames sent to the wire");
-        if frame.get(..6) == Some(&network::mac(WIRE).bytes()[..])
+        let mut heard = groups::ALL.into_iter().chain([WIRE]);
+        if heard.any(|party| frame.get(..6) == Some(&network::mac(party).bytes()))
             && let Err(claim) = self.network.arrived(WIRE, &frame)
         {
             world.fail(crate::failure::Failure::Claim {

@@ -175,15 +175,22 @@ impl Coverage {
         self.bank.set(bank);
     }
 
-    /// A driver says what it is doing.
-    pub fn doing(&self, driver: Oid, activity: Activity) {
+    /// Which process is the driver, from now on.
+    pub fn set_driver(&self, driver: Oid) {
         self.driver.set(driver);
-        self.activity.set(activity);
+    }
+
+    /// A process says what it is doing. Others than the driver say so too: what they share with it does.
+    pub fn doing(&self, who: Oid, activity: Activity) {
+        if who == self.driver.get() {
+            self.activity.set(activity);
+        }
     }
 
     /// There is no driver any more.
     pub fn absent(&self) {
-        self.doing(Oid::NONE, Activity::Absent);
+        self.driver.set(Oid::NONE);
+        self.activity.set(Activity::Absent);
         self.hit.set(false);
     }
 

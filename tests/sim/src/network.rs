@@ -4,163 +4,61 @@
 //! pattern made of that. So whoever receives one sees whether it was altered, came twice, came out of
 //! order or was lost.
 //!
-//! Frames to *steady* receivers must all arrive: a sender sends no more than the receiver has room
-//! for. Others may lose frames, but may see none twice and none out of order.
+//! Frames to *steady* receivers must all arrive, those to their groups too: a sender sends no more than
+//! the receivers have room for. Others may lose frames, but may see none twice and none out of order.
 //! What a sender who plays foul puts into its frames is its own affair; that they bear its own address
 //! is not.
 
+pub mod groups;
+pub mod room;
+pub mod stamp;
+
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use abi::PAGE_SIZE;
-use dev::Mac;
+use groups::{Memberships, is_group};
+pub use room::RECEIVE_PAGES;
+use room::{Key, Room};
+pub use stamp::{Party, SHORTEST, Stamp, WIRE, mac, pages};
 
-/// A party: a user by number, or the wire.
-pub type Party = u16;
-/// The other end of the wire.
-pub const WIRE: Party = 0xff;
-
-/// Bytes before the stamp.
-const HEADER: usize = 14;
-/// Shortest frame with a stamp.
-pub const SHORTEST: usize = HEADER + 20;
-/// An ethernet type that the standard sets aside for experiments (IEEE 802, 0x88b5).
-const EXPERIMENT: [u8; 2] = [0x88, 0xb5];
-const MAGIC: u32 = 0x7573_7566;
-
-/// First byte of each word of a frame behind its stamp.
-const TAG: u8 = 0xc5;
-
-/// Receive pages of a session.
-pub const RECEIVE_PAGES: u16 = 16;
-/// Pages of frames that a steady receiver has room for: half of what it has, because the others may be
-/// the device's, without the one that small frames are packed into.
-const ROOM: u32 = RECEIVE_PAGES as u32 / 2 - 1;
-
-/// Most pages that a frame takes, however it is received.
-pub const fn pages(length: usize) -> u32 {
-    // A little of each page is headroom.
-    length.div_ceil(PAGE_SIZE - 64) as u32
-}
-
-/// Two parties in a byte.
-const fn ends(from: Party, to: Party) -> u8 {
-    (from as u8 & 0xf) << 4 | to as u8 & 0xf
-}
-
-/// The address of a party.
-pub fn mac(party: Party) -> Mac {
-    Mac::new([2, 0, 0, 0, 1, party as u8])
-}
-
-/// What a frame says of itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stamp {
-    /// Who sent it.
-    pub from: Party,
-    /// To whom.
-    pub to: Party,
-    /// In which life of the driver.
-    pub epoch: u32,
-    /// As the how-manieth of its flow.
-    pub sequence: u32,
-}
-
-impl Stamp {
-    fn words(self) -> [u32; 4] {
-        let ends = u32::from(self.from) << 16 | u32::from(self.to);
-        [MAGIC, ends, self.epoch, self.sequence]
-    }
-
-    /// A byte of the frame behind the stamp. Each word of it says whose it is, and each stands only
-    /// where it does.
-    fn pattern(self, n: usize) -> u8 {
-        let (sequence, word) = (self.sequence as usize, n / 4);
-        match n % 4 {
-            0 => TAG,
-            1 => ends(self.from, self.to),
-            2 => sequence.wrapping_mul(31).wrapping_add(n >> 10) as u8,
-            _ => sequence.wrapping_add(word.wrapping_mul(7)) as u8,
-        }
-    }
-
-    /// The frame, of this many bytes.
-    pub fn frame(self, length: usize) -> Vec<u8> {
-        let mut frame = vec![0; length.max(SHORTEST)];
-        frame[..6].copy_from_slice(&mac(self.to).bytes());
-        frame[6..12].copy_from_slice(&mac(self.from).bytes());
-        frame[12..14].copy_from_slice(&EXPERIMENT);
-        for (n, word) in self.words().into_iter().enumerate() {
-            frame[HEADER + 4 * n..][..4].copy_from_slice(&word.to_le_bytes());
-        }
-        let length = frame.len() as u32;
-        frame[HEADER + 16..][..4].copy_from_slice(&length.to_le_bytes());
-        for (n, byte) in frame.iter_mut().enumerate().skip(SHORTEST) {
-            *byte = self.pattern(n);
-        }
-        frame
-    }
-
-    /// What a frame says of itself, if it is one of these and whole.
-    ///
-    /// # Errors
-    /// What is wrong with it.
-    pub fn read(frame: &[u8]) -> Result<Stamp, String> {
-        if frame.len() < SHORTEST || frame[12..14] != EXPERIMENT {
-            return Err(format!(
-                "no frame of ours: {:02x?}",
-                &frame[..frame.len().min(40)]
-            ));
-        }
-        let word = |n: usize| {
-            let bytes: [u8; 4] = std::array::from_fn(|m| frame[HEADER + 4 * n + m]);
-            u32::from_le_bytes(bytes)
-        };
-        let stamp = Stamp {
-            from: (word(1) >> 16) as Party,
-            to: word(1) as Party,
-            epoch: word(2),
-            sequence: word(3),
-        };
-        if word(0) != MAGIC || word(4) as usize != frame.len() {
-            return Err(format!("a frame cut off or altered at its head: {stamp:?}"));
-        }
-        let altered = (SHORTEST..frame.len()).find(|n| frame[*n] != stamp.pattern(*n));
-        match altered {
-            None => Ok(stamp),
-            Some(n) => Err(format!("a frame altered at byte {n}: {stamp:?}")),
-        }
-    }
-}
-
-/// From one party to another.
-#[derive(Clone, Copy, Debug, Default)]
-struct Flow {
-    sent: u32,
+/// What one receiver makes of a flow.
+#[derive(Clone, Debug, Default)]
+struct Arrivals {
     /// The next one that may arrive.
-    expected: u32,
+    next: u32,
+    /// Those that must, in order.
+    owed: VecDeque<u32>,
 }
 
 /// A user, as far as its traffic goes.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct User {
     steady: bool,
     /// It has a session, so that frames can reach it.
     open: bool,
-    /// Pages of frames on their way to it, or not given back.
-    outstanding: u32,
+    /// It may have one, and be in its groups: it asked, and has no answer yet.
+    attaching: bool,
+    room: Room,
+    groups: Memberships,
 }
 
 /// Who sent what to whom.
 #[derive(Default)]
 pub struct Network {
     epoch: Cell<u32>,
-    flows: RefCell<BTreeMap<(Party, Party), Flow>>,
+    /// Frames sent, by sender and recipient (a party, or a group).
+    sent: RefCell<BTreeMap<(Party, Party), u32>>,
+    /// By sender, recipient and receiver.
+    arrivals: RefCell<BTreeMap<(Party, Party, Party), Arrivals>>,
     users: RefCell<BTreeMap<Party, User>>,
     fouls: RefCell<BTreeSet<Party>>,
     private: RefCell<BTreeSet<Party>>,
+    /// Users whose sessions outlive the driver.
+    interposed: RefCell<BTreeSet<Party>>,
     delivered: Cell<u64>,
     hushed: Cell<bool>,
+    /// Counts the times at which somebody's session was over.
+    moment: Cell<u64>,
 }
 
 impl Network {
@@ -182,11 +80,19 @@ impl Network {
     /// The driver is dead: what was on its way is lost.
     pub fn driver_died(&self) {
         self.epoch.set(self.epoch.get() + 1);
-        self.flows.borrow_mut().clear();
+        self.sent.borrow_mut().clear();
+        self.arrivals.borrow_mut().clear();
+        let moment = self.next_moment();
+        let interposed = self.interposed.borrow();
         for user in self.users.borrow_mut().values_mut() {
-            user.outstanding = 0;
             user.open = false;
+            user.room.doom(moment, |from| !interposed.contains(&from));
         }
+    }
+
+    fn next_moment(&self) -> u64 {
+        self.moment.set(self.moment.get() + 1);
+        self.moment.get()
     }
 
     /// There is a user.
@@ -198,9 +104,24 @@ impl Network {
         self.users.borrow_mut().insert(user, state);
     }
 
+    /// A user loses everything: from now on it need get nothing.
+    pub fn loses(&self, user: Party) {
+        self.change(user, |user| user.steady = false);
+    }
+
     /// A user plays foul: it spoils frames that it sends, or sends them twice.
     pub fn set_foul(&self, user: Party) {
         self.fouls.borrow_mut().insert(user);
+    }
+
+    /// Something stands between the driver and a user, who keeps its session when the driver dies.
+    pub fn set_interposed(&self, user: Party) {
+        self.interposed.borrow_mut().insert(user);
+    }
+
+    /// Whether something stands between the driver and a user.
+    pub fn is_interposed(&self, user: Party) -> bool {
+        self.interposed.borrow().contains(&user)
     }
 
     /// A user may see nothing of what is another's; or any user may.
@@ -223,9 +144,16 @@ impl Network {
         let [tag, both, _, first, next_tag, next_both, _, next] = bytes.to_le_bytes();
         // Two words that follow each other in a frame: by chance there are none.
         let follow = (tag, both) == (next_tag, next_both) && next == first.wrapping_add(7);
+        if tag != stamp::TAG || !follow {
+            return false;
+        }
+        let (from, to) = (both >> 4, both & 0xf);
+        let is = |party: Party, half: u8| party as u8 & 0xf == half;
+        let mut groups = groups::ALL.into_iter();
+        let own = is(user, to)
+            || groups.any(|group| is(group, to) && self.of(user, |it| it.groups.may_hear(group)));
         let fouls = self.fouls.borrow();
-        let foul = || fouls.iter().any(|from| *from as u8 & 0xf == both >> 4);
-        tag == TAG && follow && both & 0xf != user as u8 & 0xf && !foul()
+        !own && !fouls.iter().any(|foul| is(*foul, from))
     }
 
     /// Whether a frame bears the address of somebody who plays foul.
@@ -235,71 +163,152 @@ impl Network {
         fouls.iter().any(|user| source == Some(&mac(*user).bytes()))
     }
 
-    /// A user's session began, or ended.
-    pub fn set_open(&self, user: Party, open: bool) {
-        if let Some(user) = self.users.borrow_mut().get_mut(&user) {
-            user.open = open;
+    /// A user attaches. What is sent to groups meanwhile may reach it, and nobody would know.
+    pub fn attaches(&self, user: Party) {
+        self.change(user, |user| user.attaching = true);
+    }
+
+    /// A user has a new session: what it sent in the one before has come, or never will.
+    pub fn began(&self, user: Party) {
+        self.settled(user);
+        self.change(user, |user| user.groups = Memberships::default());
+    }
+
+    /// Nothing that a user has sent is on its way any more.
+    pub fn settled(&self, user: Party) {
+        let moment = self.next_moment();
+        for other in self.users.borrow_mut().values_mut() {
+            other.room.doom(moment, |from| from == user);
         }
     }
 
-    /// Whether every frame to this user must arrive.
-    pub fn is_steady(&self, user: Party) -> bool {
-        self.user(user).steady
+    /// A user's session can be reached, or is over.
+    pub fn set_open(&self, user: Party, open: bool) {
+        self.change(user, |user| {
+            user.open = open;
+            user.attaching = false;
+            if !open {
+                user.room.close();
+            }
+        });
     }
 
-    fn user(&self, party: Party) -> User {
-        match party {
-            WIRE => User {
-                steady: true,
-                open: true,
-                outstanding: 0,
-            },
-            party => self.users.borrow().get(&party).copied().unwrap_or_default(),
+    /// A user asks to join a group or to leave it.
+    pub fn asks_for(&self, user: Party, group: Party) {
+        self.change(user, |user| user.groups.ask(group));
+    }
+
+    /// A user has joined a group.
+    pub fn joined(&self, user: Party, group: Party) {
+        self.change(user, |user| user.groups.join(group));
+    }
+
+    /// Whether every frame to this party must arrive.
+    pub fn is_steady(&self, party: Party) -> bool {
+        party == WIRE || self.of(party, |user| user.steady)
+    }
+
+    /// Whether frames reach this party, and come from it.
+    pub fn is_open(&self, party: Party) -> bool {
+        party == WIRE || self.of(party, |user| user.open)
+    }
+
+    fn of(&self, party: Party, says: impl FnOnce(&User) -> bool) -> bool {
+        self.users.borrow().get(&party).is_some_and(says)
+    }
+
+    fn change(&self, party: Party, how: impl FnOnce(&mut User)) {
+        if let Some(user) = self.users.borrow_mut().get_mut(&party) {
+            how(user);
         }
     }
 
     /// Users that frames can be sent to.
     pub fn open_users(&self) -> Vec<Party> {
         let users = self.users.borrow();
-        users
-            .iter()
-            .filter(|(_, user)| user.open)
-            .map(|(party, _)| *party)
-            .collect()
+        let open = users.iter().filter(|(_, user)| user.open);
+        open.map(|(party, _)| *party).collect()
     }
 
     /// Whether everything that must arrive has.
     pub fn is_quiet(&self) -> bool {
-        let flows = self.flows.borrow();
-        flows
+        let arrivals = self.arrivals.borrow();
+        arrivals
             .iter()
-            .all(|((from, to), flow)| !self.is_strict(*from, *to) || flow.sent == flow.expected)
+            .all(|((from, _, at), flow)| !self.is_strict(*from, *at) || flow.owed.is_empty())
     }
 
-    fn is_strict(&self, from: Party, to: Party) -> bool {
-        let (from, to) = (self.user(from), self.user(to));
-        from.steady && to.steady
+    fn is_strict(&self, from: Party, at: Party) -> bool {
+        self.is_steady(from) && self.is_steady(at)
     }
 
-    /// A stamp for the next frame of a flow, if the receiver has room for so many more pages.
+    /// Who gets a frame.
+    fn receivers(&self, from: Party, to: Party) -> Vec<Party> {
+        if !is_group(to) {
+            return vec![to];
+        }
+        let users = self.open_users().into_iter();
+        let members = users.filter(|user| self.of(*user, |user| user.groups.is_in(to)));
+        let all = members.chain([WIRE]);
+        all.filter(|party| *party != from).collect()
+    }
+
+    /// Whether a steady user attaches.
+    fn is_any_attaching(&self) -> bool {
+        let users = self.users.borrow();
+        users.values().any(|user| user.steady && user.attaching)
+    }
+
+    /// A stamp for the next frame of a flow, if its receivers have room for so many more pages each.
     pub fn next(&self, from: Party, to: Party, pages: u32) -> Option<Stamp> {
-        let receiver = self.user(to);
-        let limited = receiver.steady && to != WIRE;
-        if self.hushed.get() || !receiver.open || (limited && receiver.outstanding + pages > ROOM) {
+        let receivers = self.receivers(from, to);
+        if is_group(to) && self.is_any_attaching() {
             return None;
         }
-        if let Some(user) = self.users.borrow_mut().get_mut(&to) {
-            user.outstanding += pages;
+        if self.hushed.get() || !receivers.iter().all(|party| self.is_open(*party)) {
+            return None;
         }
-        let mut flows = self.flows.borrow_mut();
-        let flow = flows.entry((from, to)).or_default();
-        flow.sent += 1;
+        let steady = |party: &Party| *party != WIRE && self.is_steady(*party);
+        let mut limited = receivers.iter().filter(|party| steady(party));
+        if !limited.all(|party| self.of(*party, |user| user.room.has(to, pages))) {
+            return None;
+        }
+        let mut sent = self.sent.borrow_mut();
+        let count = sent.entry((from, to)).or_default();
+        let (sequence, epoch) = (*count, self.epoch.get());
+        *count += 1;
+        let key = Key {
+            from,
+            to,
+            epoch,
+            sequence,
+        };
+        let mut arrivals = self.arrivals.borrow_mut();
+        for at in receivers {
+            if steady(&at) {
+                self.change(at, |user| user.room.send(key, pages));
+            }
+            if self.is_strict(from, at) {
+                let flow = arrivals.entry((from, to, at)).or_default();
+                flow.owed.push_back(sequence);
+            }
+        }
         Some(Stamp {
             from,
             to,
-            epoch: self.epoch.get(),
-            sequence: flow.sent - 1,
+            epoch,
+            sequence,
         })
+    }
+
+    /// Whether a party may get frames with this destination.
+    fn is_for(&self, at: Party, destination: &[u8]) -> bool {
+        let is = |party: Party| mac(party).bytes() == *destination;
+        let hears = |group: Party| at == WIRE || self.of(at, |user| user.groups.may_hear(group));
+        is(at)
+            || groups::ALL
+                .into_iter()
+                .any(|group| is(group) && hears(group))
     }
 
     /// A frame arrived.
@@ -307,51 +316,65 @@ impl Network {
     /// # Errors
     /// Why it should not have, or not so.
     pub fn arrived(&self, at: Party, frame: &[u8]) -> Result<(), String> {
-        if at != WIRE && frame.get(..6) != Some(&mac(at).bytes()[..]) {
+        let read = Stamp::read(frame);
+        let key = read.as_ref().ok().map(|stamp| stamp.key());
+        self.change(at, |user| user.room.take_in(key, pages(frame.len())));
+        if !frame.get(..6).is_some_and(|to| self.is_for(at, to)) {
             return Err(format!(
                 "a frame for somebody else: {:02x?}",
                 &frame[..frame.len().min(14)]
             ));
         }
+        self.delivered.set(self.delivered.get() + 1);
         if self.is_foul(frame) {
-            self.delivered.set(self.delivered.get() + 1);
             return Ok(());
         }
-        let stamp = Stamp::read(frame)?;
-        if frame[6..12] != mac(stamp.from).bytes() {
-            return Err(format!("a frame with another's source address: {stamp:?}"));
+        let stamp = read?;
+        let ends = [&mac(stamp.to).bytes()[..], &mac(stamp.from).bytes()].concat();
+        if frame[..12] != ends {
+            return Err(format!("a frame with others' addresses: {stamp:?}"));
         }
-        if stamp.to != at {
-            return Err(format!("a frame that was for {}: {stamp:?}", stamp.to));
+        if stamp.from == at {
+            return Err(format!("a frame that came back to who sent it: {stamp:?}"));
         }
-        self.delivered.set(self.delivered.get() + 1);
         if stamp.epoch != self.epoch.get() {
             // Read out of a session that is over.
             return Ok(());
         }
-        let strict = self.is_strict(stamp.from, at);
-        let mut flows = self.flows.borrow_mut();
-        let flow = flows.entry((stamp.from, at)).or_default();
-        if stamp.sequence < flow.expected {
+        self.advance(at, &stamp)
+    }
+
+    /// A flow goes on with this frame.
+    fn advance(&self, at: Party, stamp: &Stamp) -> Result<(), String> {
+        let mut arrivals = self.arrivals.borrow_mut();
+        let flow = arrivals.entry((stamp.from, stamp.to, at)).or_default();
+        if stamp.sequence < flow.next {
             return Err(format!(
                 "{stamp:?} came twice, or late: {} was expected",
-                flow.expected
+                flow.next
             ));
         }
-        if strict && stamp.sequence != flow.expected {
-            return Err(format!("frame {} was lost: {stamp:?} came", flow.expected));
+        flow.next = stamp.sequence + 1;
+        while let Some(first) = flow.owed.pop_front_if(|first| *first <= stamp.sequence) {
+            if first < stamp.sequence && self.is_strict(stamp.from, at) {
+                return Err(format!("frame {first} was lost: {stamp:?} came"));
+            }
         }
-        flow.expected = stamp.sequence + 1;
         Ok(())
     }
 
-    /// A user gave so many pages of frames back, of this life of the driver.
-    pub fn given_back(&self, user: Party, epoch: u32, pages: u32) {
-        if epoch != self.epoch.get() {
-            return;
-        }
-        if let Some(user) = self.users.borrow_mut().get_mut(&user) {
-            user.outstanding = user.outstanding.saturating_sub(pages);
-        }
+    /// The moment until which senders are known to be through.
+    pub fn moment(&self) -> u64 {
+        self.moment.get()
+    }
+
+    /// A user found no more frames, and looked for them after a moment.
+    pub fn drained(&self, user: Party, moment: u64) {
+        self.change(user, |user| user.room.drain(moment));
+    }
+
+    /// A user gave so many pages of frames back.
+    pub fn given_back(&self, user: Party, pages: u32) {
+        self.change(user, |user| user.room.give_back(pages));
     }
 }

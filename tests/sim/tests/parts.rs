@@ -8,6 +8,7 @@ use kernel::frame::Frame;
 use sim::fiber::{Fiber, Outcome};
 use sim::memory::{FIRST_FRAME, Memory};
 use sim::mmu::{Access, Miss, Mmu, Reached};
+use sim::network::groups::{self, EVERYBODY};
 use sim::network::{Network, SHORTEST, Stamp, WIRE};
 use sim::random::Dice;
 
@@ -239,11 +240,78 @@ fn steady_receivers_are_not_sent_more_than_they_have_room_for() {
     network.set_user(2, true);
     assert_eq!(network.next(WIRE, 2, 1), None, "it has no session");
     network.set_open(2, true);
-    let sent = (0..100)
-        .filter(|_| network.next(WIRE, 2, 1).is_some())
-        .count();
-    assert!((1..20).contains(&sent));
-    network.given_back(2, network.epoch(), 1);
+    let sent: Vec<_> = (0..100).filter_map(|_| network.next(WIRE, 2, 1)).collect();
+    assert!((1..20).contains(&sent.len()));
+    assert_eq!(network.arrived(2, &sent[0].frame(60)), Ok(()));
+    assert_eq!(network.next(WIRE, 2, 1), None, "it has not given it back");
+    network.given_back(2, 1);
     assert!(network.next(WIRE, 2, 1).is_some());
     assert_eq!(network.next(WIRE, 2, 1), None);
+}
+
+/// Two steady users, both reachable.
+fn two_steady_users() -> Network {
+    let network = Network::default();
+    for user in [2, 3] {
+        network.set_user(user, true);
+        network.set_open(user, true);
+    }
+    network
+}
+
+#[test]
+fn frames_for_a_group_must_reach_each_member_once() {
+    let network = two_steady_users();
+    let team = groups::TEAMS[0];
+    network.asks_for(3, team);
+    network.joined(3, team);
+    let frame = |to| network.next(WIRE, to, 1).expect("there is room").frame(60);
+    let frames = [frame(team), frame(EVERYBODY)];
+    assert!(network.arrived(2, &frames[0]).is_err(), "not a member");
+    assert_eq!(network.arrived(3, &frames[0]), Ok(()));
+    assert!(network.arrived(3, &frames[0]).is_err(), "twice");
+    assert_eq!(network.arrived(3, &frames[1]), Ok(()));
+    assert!(!network.is_quiet(), "one did not get what is for everybody");
+    assert_eq!(network.arrived(2, &frames[1]), Ok(()));
+    assert!(network.is_quiet());
+}
+
+#[test]
+fn a_frame_for_everybody_that_is_lost_or_comes_back_is_noticed() {
+    let network = two_steady_users();
+    let send = |from| {
+        let stamp = network.next(from, EVERYBODY, 1).expect("there is room");
+        stamp.frame(60)
+    };
+    let (own, frames) = (send(2), [send(WIRE), send(WIRE)]);
+    assert!(network.arrived(2, &frames[1]).is_err(), "one was lost");
+    assert!(network.arrived(2, &own).is_err(), "its own");
+    assert_eq!(network.arrived(3, &own), Ok(()));
+    assert_eq!(network.arrived(WIRE, &own), Ok(()));
+}
+
+#[test]
+fn who_has_left_a_group_may_get_its_frames_or_not() {
+    let network = two_steady_users();
+    let team = groups::TEAMS[1];
+    network.asks_for(2, team);
+    network.joined(2, team);
+    network.asks_for(2, team);
+    let stamp = network.next(WIRE, team, 1).expect("there is room");
+    assert!(network.is_quiet());
+    assert_eq!(network.arrived(2, &stamp.frame(60)), Ok(()));
+}
+
+#[test]
+fn what_a_sender_took_along_leaves_room_again() {
+    let network = two_steady_users();
+    while network.next(3, 2, 1).is_some() {}
+    // It goes; what it sent may still lie in the receiver's ring, until that was empty.
+    let before = network.moment();
+    network.settled(3);
+    assert_eq!(network.next(WIRE, 2, 1), None);
+    network.drained(2, before);
+    assert_eq!(network.next(WIRE, 2, 1), None);
+    network.drained(2, network.moment());
+    assert!(network.next(WIRE, 2, 1).is_some());
 }

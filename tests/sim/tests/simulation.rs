@@ -88,6 +88,13 @@ fn frames_arrive_whatever_others_do() {
         &[
             "frames received",
             "frames sent to the wire",
+            "frames to groups received",
+            "groups joined and left",
+            "copiers",
+            "notification storms",
+            "storms of requests",
+            "rates changed",
+            "transmit pages swapped",
             "sessions",
             "sessions lost",
             "session banks destroyed through ports",

@@ -29,6 +29,7 @@ pub fn code(card: &Rc<Card>) -> Code {
 
 fn begin(context: &Context, card: &Rc<Card>) -> Result<SimDriver, Error> {
     let program = Program::start(context);
+    context.world().coverage.set_driver(context.oid());
     program.doing(Activity::Beginning);
     let buy = |kind| -> Result<CapAddr, Error> {
         let slot = program.take_slot()?;

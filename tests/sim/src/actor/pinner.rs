@@ -94,6 +94,7 @@ struct Pinner {
 impl Pinner {
     fn new(context: &Context, device: &Rc<Scribbler>) -> Result<Pinner, Error> {
         let program = Program::start(context);
+        context.world().coverage.set_driver(context.oid());
         let buy = |kind, slot| -> Result<CapAddr, Error> {
             let (table, index) = program.table_of(slot);
             BANK.buy_caps(context, kind, 1, table, index)?;

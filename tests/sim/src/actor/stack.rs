@@ -1,6 +1,9 @@
 //! A network stack: attaches to its port, receives, sends, gives back; some never leave, some come
 //! and go, some play foul.
 
+mod foul;
+mod traffic;
+
 use std::collections::VecDeque;
 use std::rc::Rc;
 
@@ -13,14 +16,13 @@ use dev::segment::TransmitSegment;
 use dev::session::{Frame, Lost, Session};
 use sys::bank::Usage;
 use sys::object::Notify;
-use sys::{Cap, Event, Mem, Sys};
+use sys::{Cap, Event, Sys};
 
 use crate::actor::{SLEEP, sleep};
 use crate::card::Card;
-use crate::checks::Check;
 use crate::context::Context;
 use crate::guard::Guard;
-use crate::network::{self, Network, Party, RECEIVE_PAGES, SHORTEST, Stamp, WIRE};
+use crate::network::{Network, Party, RECEIVE_PAGES, groups};
 use crate::program::Program;
 use crate::world::Code;
 
@@ -39,7 +41,8 @@ pub enum Manner {
     Steady,
     /// Comes and goes, slow to give back, and now and then destroys its session's bank.
     Flighty,
-    /// Writes into its rings what it likes, and sends in others' names.
+    /// Writes into its rings what it likes, sends in others' names, takes its pages away, and keeps the
+    /// driver busy with nothing.
     Foul,
 }
 
@@ -79,8 +82,10 @@ pub fn code(network: &Rc<Network>, card: &Rc<Card>, guard: &Rc<Guard>) -> Code {
             guard: guard.clone(),
             user,
             manner: Manner::from_word(context.argument()),
+            interposed: network.is_interposed(user),
             notify: Cap::at(notify),
             segment,
+            swapped: None,
         };
         while !context.is_gone() {
             stack.live();
@@ -103,20 +108,18 @@ struct Stack {
     guard: Rc<Guard>,
     user: Party,
     manner: Manner,
+    /// A copier is its driver.
+    interposed: bool,
     notify: Cap<Notify>,
     segment: TransmitSegment<Program>,
+    /// The page that it put in the place of one of its transmit pages.
+    swapped: Option<CapAddr>,
 }
 
 /// How a session ended.
 enum Over {
     Lost(Lost),
     Left,
-}
-
-impl From<Lost> for Over {
-    fn from(lost: Lost) -> Over {
-        Over::Lost(lost)
-    }
 }
 
 impl Stack {
@@ -128,12 +131,18 @@ impl Stack {
     fn live(&mut self) {
         let epoch = self.network.epoch();
         let before = BANK.usage(&self.context);
+        let few = self.manner != Manner::Steady && self.dice().one_in(4);
+        let receive_pages = match few {
+            true => self.dice().range(2, RECEIVE_PAGES.into()) as u16,
+            false => RECEIVE_PAGES,
+        };
+        self.network.attaches(self.user);
         let attached = Session::attach(
             &self.program,
             Port::at(PORT),
             BANK,
             &self.segment,
-            RECEIVE_PAGES,
+            receive_pages,
             self.notify,
         );
         let mut session = match attached {
@@ -141,6 +150,7 @@ impl Stack {
             Err(error) => {
                 // Too often, or the driver or the port is gone, or its bank: later, perhaps.
                 self.context.note(|| format!("can't attach: {error}"));
+                self.network.set_open(self.user, false);
                 let pause = 1_000_000 + self.dice().below(30_000_000);
                 return sleep(&self.program, pause);
             }
@@ -150,6 +160,8 @@ impl Stack {
 
         self.guard
             .opened(&self.context, self.user, session.caps().segment.address());
+        self.network.began(self.user);
+        self.join_groups(&session, epoch);
         if epoch == self.network.epoch() {
             self.network.set_open(self.user, true);
         }
@@ -160,7 +172,9 @@ impl Stack {
         if let Over::Lost(lost) = over {
             self.context.world().count("sessions lost");
             let steady = self.network.is_steady(self.user);
-            let expected = !steady || !driver_lives || self.is_doomed();
+            // With something between, the driver's death is no reason.
+            let died = !driver_lives && !self.interposed;
+            let expected = !steady || died || self.is_doomed();
             self.context.claim(expected, || {
                 format!("a steady stack lost its session: {lost}")
             });
@@ -170,7 +184,7 @@ impl Stack {
             let _ = session.caps().bank.destroy(&self.context);
         }
         session.detach(&self.program);
-        if driver_lives {
+        if driver_lives && !self.interposed {
             self.check_quota(epoch, before);
         }
     }
@@ -183,12 +197,13 @@ impl Stack {
     /// After a session everything comes back: at once if the stack ended it, soon if somebody else did.
     fn check_quota(&self, epoch: u32, before: Result<Usage, sys::Error>) {
         let Ok(before) = before else { return };
+        // Slots for capabilities may have come, and stay; and a page of its own.
+        let more = 1 + u64::from(self.swapped.is_some());
         for patience in (0..PATIENCE).rev() {
             let Ok(after) = BANK.usage(&self.context) else {
                 return;
             };
-            // Slots for capabilities may have come, and stay.
-            let back = after.bought <= before.bought + 1 && after.children == before.children;
+            let back = after.bought <= before.bought + more && after.children == before.children;
             let excused = || epoch != self.network.epoch() || self.is_doomed();
             if back || self.context.is_gone() || excused() {
                 return;
@@ -210,6 +225,11 @@ impl Stack {
                     break;
                 }
             }
+            // Behind a copier a session outlives the driver. What was sent about then may be lost, so
+            // after a while the stack begins anew.
+            if self.interposed && epoch != self.network.epoch() && self.dice().one_in(40) {
+                break;
+            }
             if let Err(lost) = self.round(session, &mut held, epoch) {
                 return Over::Lost(lost);
             }
@@ -226,11 +246,14 @@ impl Stack {
         let busy = self.take_in(session, held)?;
         let returned = self.hand_back(session, held);
         self.send(session, epoch)?;
+        if self.manner != Manner::Steady && self.dice().one_in(40) {
+            self.change_groups(session);
+        }
         if self.manner == Manner::Foul && self.dice().one_in(12) {
             self.play_foul(session);
         }
         session.flush(&self.program)?;
-        self.network.given_back(self.user, epoch, returned);
+        self.network.given_back(self.user, returned);
         if self.manner == Manner::Flighty && self.dice().one_in(300) {
             self.context
                 .note(|| "destroys its session's bank".to_owned());
@@ -248,113 +271,37 @@ impl Stack {
         Ok(())
     }
 
-    /// Receives what has come.
-    fn take_in(
-        &mut self,
-        session: &mut Session<Program>,
-        held: &mut VecDeque<Frame>,
-    ) -> Result<bool, Lost> {
-        let mut busy = false;
-        for _ in 0..4 {
-            let Some(frame) = session.receive()? else {
-                break;
-            };
-            busy = true;
-            let mut bytes = vec![0; frame.len()];
-            let read = frame.read(session.receive_memory(), &mut bytes);
-            if read.is_err() {
-                self.context
-                    .world()
-                    .count("receive memory gone while a frame was read");
-                return Err(Lost::Revoked);
+    /// Joins some groups, before anybody sends to it.
+    fn join_groups(&self, session: &Session<Program>, epoch: u32) {
+        for group in groups::TEAMS {
+            if self.dice().one_in(2) {
+                continue;
             }
-            self.context.world().checks.count(Check::Frame);
-            if let Err(claim) = self.network.arrived(self.user, &bytes) {
-                self.context.claim(false, || claim);
+            self.network.asks_for(self.user, group);
+            let joined = session.subscribe(&self.program, crate::network::mac(group), true);
+            match joined {
+                Ok(()) => self.network.joined(self.user, group),
+                Err(error) => {
+                    let excused = self.manner != Manner::Steady
+                        || epoch != self.network.epoch()
+                        || self.is_doomed();
+                    self.context
+                        .claim(excused, || format!("joining a group: {error}"));
+                }
             }
-            held.push_back(frame);
-            self.context.world().count("frames received");
         }
-        Ok(busy)
     }
 
-    /// Gives back what it holds: a steady stack at once, another when it likes. Answers how
-    /// many pages.
-    fn hand_back(&mut self, session: &mut Session<Program>, held: &mut VecDeque<Frame>) -> u32 {
-        let all = self.manner == Manner::Steady;
-        let count = match all {
-            true => held.len(),
-            false => self.dice().below(held.len() as u64 + 1) as usize,
-        };
-        let mut pages = 0;
-        for frame in held.drain(..count) {
-            pages += network::pages(frame.len());
-            session.give_back(frame);
+    /// Joins a group, or leaves it.
+    fn change_groups(&self, session: &Session<Program>) {
+        let group = *self.dice().pick(&groups::TEAMS);
+        let wanted = self.dice().one_in(2);
+        self.network.asks_for(self.user, group);
+        let changed = session.subscribe(&self.program, crate::network::mac(group), wanted);
+        if wanted && changed.is_ok() {
+            self.network.joined(self.user, group);
         }
-        pages
-    }
-
-    /// Sends something to somebody.
-    fn send(&mut self, session: &mut Session<Program>, epoch: u32) -> Result<(), Lost> {
-        if !self.dice().one_in(3) || session.room()? == 0 || epoch != self.network.epoch() {
-            return Ok(());
-        }
-        let mut others = self.network.open_users();
-        others.retain(|party| *party != self.user);
-        others.push(WIRE);
-        let to = *self.dice().pick(&others);
-        let length = self.card.length(self.context.world());
-        // The driver takes frames of one piece, so far.
-        let length = length
-            .min(session.send_limit() as usize)
-            .min(abi::PAGE_SIZE);
-        let pages = network::pages(length);
-        let Some(stamp) = self.network.next(self.user, to, pages) else {
-            return Ok(());
-        };
-        self.put(session, &stamp.frame(length))
-    }
-
-    fn put(&self, session: &mut Session<Program>, frame: &[u8]) -> Result<(), Lost> {
-        let offset = session.buffer();
-        let wrote = session.transmit_memory().write(offset, frame);
-        self.context
-            .claim(wrote.is_ok(), || format!("its own memory: {wrote:?}"));
-        let sent = session.send(frame.len() as u32)?;
-        self.context.claim(sent, || {
-            "there was room, and a frame was not sent".to_owned()
-        });
-        Ok(())
-    }
-
-    /// Sends in another's name, or writes into its rings what no client should.
-    fn play_foul(&mut self, session: &mut Session<Program>) {
-        let dice = self.dice();
-        if dice.one_in(2) {
-            let stolen = Stamp {
-                from: self.user ^ 1,
-                to: WIRE,
-                epoch: self.network.epoch(),
-                sequence: 0xdead,
-            };
-            let frame = stolen.frame(SHORTEST);
-            if session.room().is_ok_and(|room| room > 0) {
-                let _ = self.put(session, &frame);
-            }
-            return;
-        }
-        let memory = session.transmit_memory();
-        let page = dice.below(3);
-        let word = match dice.below(4) {
-            0 => dice.below(600),
-            1 => dice.word() & 0xffff_ffff,
-            2 => u64::MAX,
-            _ => dice.word(),
-        };
-        // Its control page, or entries of its rings.
-        let limit = if page == 0 { 24 } else { 512 };
-        let offset = page * 4096 + 8 * dice.below(limit);
-        let _ = memory.store_u64(offset as usize, word);
+        self.context.world().count("groups joined and left");
     }
 
     /// Waits for the driver, or for a while.

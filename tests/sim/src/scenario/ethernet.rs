@@ -1,5 +1,6 @@
-//! The real driver, with stacks that stay, come and go, or play foul; users whose banks are destroyed
-//! in the middle of everything; and now and then a driver that dies.
+//! The real driver, with stacks that stay, come and go, or play foul, some of them behind the real
+//! copier; users whose banks are destroyed in the middle of everything; and now and then a driver that
+//! dies.
 //!
 //! Steady stacks must get every frame, once, whole, in order, whatever happens to the others.
 
@@ -21,7 +22,7 @@ use sys::object::{DeviceDma, DeviceMemory};
 use sys::{Cap, Error, Event, Sys};
 
 use crate::actor::stack::{self, Manner};
-use crate::actor::{SLEEP, driver, sleep};
+use crate::actor::{SLEEP, copier, driver, sleep};
 use crate::bank;
 use crate::card::{self, Card};
 use crate::checks::Check;
@@ -35,9 +36,14 @@ use crate::world::{Code, Ending, Settings, World};
 
 const DRIVER: usize = 2;
 const STACK: usize = 3;
+const COPIER: usize = 4;
 
 /// Objects that a user may have.
 const LIMIT: u64 = 130;
+/// Objects that a user's copier may have, besides.
+const COPIERS: u64 = 130;
+/// Users that have a copier, at most.
+const MOST_COPIERS: usize = 2;
 /// Objects of the driver's.
 const DRIVERS: u64 = 400;
 /// Apertures that the driver is given for receive pages, at most.
@@ -77,6 +83,7 @@ pub fn world(settings: Settings) -> Rc<World> {
     let world = World::new(settings, bank::code(), init);
     assert_eq!(world.add_code(driver::code(&card)), DRIVER);
     assert_eq!(world.add_code(stack::code(&network, &card, &guard)), STACK);
+    assert_eq!(world.add_code(copier::code()), COPIER);
     world.add_device(card);
     world.add_check(Box::new(move |world| guard.check(world, &network)));
     world
@@ -99,7 +106,19 @@ struct User {
     window: CapAddr,
     /// Its port's number with the driver, if there is one.
     made: Option<u64>,
+    /// What stands between its stack and the driver, if anything does.
+    between: Option<Between>,
     alive: bool,
+}
+
+/// A copier, as init sees it.
+#[derive(Clone, Copy)]
+struct Between {
+    bank: Cap<Bank>,
+    process: CapAddr,
+    root: CapAddr,
+    /// The port that the copier serves.
+    port: CapAddr,
 }
 
 struct Init {
@@ -153,7 +172,21 @@ impl Init {
         let memory: Cap<DeviceMemory> = Cap::at(slot::INIT_DEVICE_MEMORY);
         memory.narrow(context, DEVICE_PAGES[1] << 12, 1, registers)?;
         let mut users = Vec::new();
+        let mut copiers = 0;
         for (n, manner) in USERS.into_iter().enumerate() {
+            let between = match copiers < MOST_COPIERS && dice.one_in(4) {
+                true => Some(Between {
+                    bank: Cap::at(slot()?),
+                    process: slot()?,
+                    root: slot()?,
+                    port: slot()?,
+                }),
+                false => None,
+            };
+            if between.is_some() {
+                copiers += 1;
+                setting.network.set_interposed(n as Party + 2);
+            }
             users.push(User {
                 number: n as Party + 2,
                 manner,
@@ -164,6 +197,7 @@ impl Init {
                 aperture: slot()?,
                 window: slot()?,
                 made: None,
+                between,
                 alive: false,
             });
         }
@@ -255,8 +289,11 @@ impl Init {
         if self.deadly && dice.one_in(40) {
             return self.driver_dies();
         }
-        if dice.one_in(4) {
-            return self.switch(dice.below(self.users.len() as u64) as usize);
+        let any = dice.below(self.users.len() as u64) as usize;
+        match dice.below(8) {
+            0 | 1 => return self.switch(any),
+            2 => return self.throttle(any),
+            _ => {}
         }
         match (self.users[n].alive, dice.below(3)) {
             (true, 0) => self.destroy_session(n),

@@ -123,7 +123,9 @@ impl Init {
                 continue;
             }
             let made = self.add_port(n).and_then(|()| {
-                let root: Cap<CapTable> = Cap::at(self.users[n].root);
+                let user = &self.users[n];
+                let between = user.between.map(|between| between.root);
+                let root: Cap<CapTable> = Cap::at(between.unwrap_or(user.root));
                 let port = self.users[n].port.address();
                 root.put(&self.context, stack::PORT, port, Rights::FULL)
             });

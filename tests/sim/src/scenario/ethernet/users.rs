@@ -1,6 +1,7 @@
 //! Users: their banks, ports and stacks, which come and go.
 
-use abi::cap::Kind;
+use abi::boot::slot;
+use abi::cap::{CapAddr, Kind};
 use abi::error::EMFILE;
 use dev::Program as _;
 use dev::program::BANK;
@@ -10,7 +11,7 @@ use sys::bank::{Bank, BankRights};
 use sys::object::{Aperture, Notify, Table};
 use sys::{Cap, Error};
 
-use super::{Init, LIMIT, STACK, User};
+use super::{Between, COPIER, COPIERS, Init, LIMIT, STACK, User};
 use crate::actor::stack::{self, Manner};
 use crate::launch::Launch;
 use crate::network::{Party, RECEIVE_PAGES, mac};
@@ -32,9 +33,11 @@ impl Init {
             bank,
             process,
             root,
+            between,
             ..
         } = self.users[n];
-        BANK.sub_bank(context, LIMIT, false, bank)?;
+        let limit = LIMIT + between.map_or(0, |_| COPIERS);
+        BANK.sub_bank(context, limit, false, bank)?;
         bank.restrict(context, BankRights::all() - BankRights::REMOVE, self.lent)?;
         self.add_port(n)?;
         let steady = manner == Manner::Steady;
@@ -42,7 +45,11 @@ impl Init {
         if manner == Manner::Foul {
             self.setting.network.set_foul(number);
         }
-        let grants = [Grant::new(stack::PORT, self.users[n].port.address())];
+        let port = match between {
+            Some(between) => self.interpose(n, between)?,
+            None => self.users[n].port.address(),
+        };
+        let grants = [Grant::new(stack::PORT, port)];
         let name = ["steady", "flighty", "foul"][manner as usize];
         let launch = Launch {
             grants: &grants,
@@ -61,6 +68,38 @@ impl Init {
         Ok(())
     }
 
+    /// Starts a user's copier; answers the port that it serves.
+    fn interpose(&self, n: usize, between: Between) -> Result<CapAddr, Error> {
+        let context = &self.context;
+        let Between {
+            bank,
+            process,
+            root,
+            port,
+        } = between;
+        self.users[n].bank.sub_bank(context, COPIERS, false, bank)?;
+        let grants = [
+            Grant::new(copier::grant::PORT, self.users[n].port.address()),
+            Grant::new(copier::grant::VERIFIER, slot::INIT_VERIFIER),
+        ];
+        let launch = Launch {
+            grants: &grants,
+            priority: if self.flat {
+                20
+            } else {
+                10 + self.dice().below(12) as u8
+            },
+            keeper: self.keeper,
+            ..Launch::new("copier", COPIER, bank)
+        };
+        let child = self.launcher.launch(&launch, process, root)?;
+        child
+            .process
+            .make_start(context, copier::grant::PORT_BADGE, port)?;
+        context.world().count("copiers");
+        Ok(port)
+    }
+
     pub(super) fn add_port(&mut self, n: usize) -> Result<(), Error> {
         let context = &self.context;
         let user = &self.users[n];
@@ -76,11 +115,11 @@ impl Init {
         self.clear(user.port.address());
         let settings = PortSettings {
             mac: mac(user.number),
-            rate: Rate::default(),
+            rate: self.any_rate(),
             transmit_pages: self.setting.card.transmit_pages(),
             receive_pages: RECEIVE_PAGES,
             receive: self.any_receive(user.number),
-            pinning: Pinning::default(),
+            pinning: *self.dice().pick(&[Pinning::Session, Pinning::Frame]),
         };
         let made = self
             .admin
@@ -99,6 +138,29 @@ impl Init {
             threshold: *dice.pick(&[0, 60, 200, 1000, DEFAULT_THRESHOLD, 9000]),
             sealed: self.setting.network.is_private(user) || dice.one_in(2),
         }
+    }
+
+    /// Some speed for a user to send at: mostly any.
+    fn any_rate(&self) -> Rate {
+        let dice = self.dice();
+        let frame = u64::from(self.setting.card.information().frame_limit);
+        Rate {
+            bytes_per_second: *dice.pick(&[0, 0, 0, 1_000_000, 20_000_000, 500_000_000]),
+            burst: frame * dice.range(1, 8),
+            share: dice.range(1, 8) as u16,
+        }
+    }
+
+    /// A user sends faster or slower from now on.
+    pub(super) fn throttle(&self, n: usize) {
+        let Some(number) = self.users[n].made else {
+            return;
+        };
+        let rate = self.any_rate();
+        let changed = self.admin.set_rate(&self.context, number, rate);
+        self.context.world().count("rates changed");
+        self.context
+            .claim(changed.is_ok(), || format!("another rate: {changed:?}"));
     }
 
     /// A user receives otherwise from now on, while frames come.
@@ -165,7 +227,7 @@ impl Init {
         self.context.world().count("users' banks destroyed");
 
         let port_first = self.dice().one_in(2);
-        self.setting.network.set_user(self.users[n].number, false);
+        self.setting.network.loses(self.users[n].number);
         if port_first {
             self.remove_port(n);
         }
@@ -173,6 +235,7 @@ impl Init {
             bank,
             process,
             root,
+            between,
             ..
         } = self.users[n];
         let context = &self.context;
@@ -191,8 +254,20 @@ impl Init {
         if !port_first {
             self.remove_port(n);
         }
+        // Its session is over, and nothing of it is on its way.
+        self.setting.network.settled(self.users[n].number);
+        let copier = between.iter().flat_map(|it| {
+            let Between {
+                bank,
+                process,
+                root,
+                port,
+            } = *it;
+            [bank.address(), process, root, port]
+        });
         [bank.address(), process, root]
             .into_iter()
+            .chain(copier)
             .for_each(|slot| self.clear(slot));
         self.users[n].alive = false;
     }
