@@ -82,6 +82,29 @@ impl Seen {
         }
     }
 
+    /// The same, and has the CPU forget it at once.
+    #[inline(always)]
+    pub fn forget(self, machine: &impl Machine, place: usize) {
+        match self.is_address() {
+            true => machine.flush_page(self.0 | (place as u64) << 12),
+            false => self.forget_all(machine),
+        }
+    }
+
+    /// Has the CPU forget a segment that isn't seen at just one address.
+    #[inline(never)]
+    fn forget_all(self, machine: &impl Machine) {
+        if self != Seen::NOWHERE {
+            machine.flush_all();
+        }
+    }
+
+    /// Whether it is seen at just one address: addresses of segments end in zeros.
+    #[inline(always)]
+    const fn is_address(self) -> bool {
+        self.0 & (Seen::NOWHERE.0 | Seen::OFTEN.0) == 0
+    }
+
     /// Notes that much of the segment changed.
     pub fn note_all(self, flush: &Flush) {
         if self != Seen::NOWHERE {
@@ -146,20 +169,31 @@ impl<M: Machine> Kernel<'_, M> {
     /// Where the loaded address space shows a segment (or once did).
     #[inline(always)]
     pub(crate) fn seen(&self, oid: Oid, segment: &ObjectRow) -> Seen {
+        match self.remembered(oid) {
+            Some(seen) => seen,
+            None => self.look_for(oid, segment),
+        }
+    }
+
+    /// The same, if it is remembered.
+    #[inline(always)]
+    pub(crate) fn remembered(&self, segment: Oid) -> Option<Seen> {
         if self.has(Fault::SkipFlush) {
-            return Seen::NOWHERE;
+            return Some(Seen::NOWHERE);
         }
-        let who = u64::from(oid.0) | u64::from(self.cpu.space.get().0) << 32;
-        let place = self.views.place(oid);
-        let view = place.get();
-        if view.who == who && view.when == self.views.mapped.get() {
-            return view.seen;
-        }
-        self.look_for(who, segment, place)
+        let view = self.views.place(segment).get();
+        let known = view.who == self.who(segment) && view.when == self.views.mapped.get();
+        known.then_some(view.seen)
+    }
+
+    /// Who sees what: a segment and the loaded address space.
+    #[inline(always)]
+    fn who(&self, segment: Oid) -> u64 {
+        u64::from(segment.0) | u64::from(self.cpu.space.get().0) << 32
     }
 
     #[inline(never)]
-    fn look_for(&self, who: u64, segment: &ObjectRow, place: &Cell<View>) -> Seen {
+    fn look_for(&self, oid: Oid, segment: &ObjectRow) -> Seen {
         let mut seen = Seen::NOWHERE;
         self.each_view(segment, 1, 0, &mut |address| {
             seen = match seen {
@@ -167,8 +201,8 @@ impl<M: Machine> Kernel<'_, M> {
                 _ => Seen::OFTEN,
             };
         });
-        let when = self.views.mapped.get();
-        place.set(View { who, when, seen });
+        let (who, when) = (self.who(oid), self.views.mapped.get());
+        self.views.place(oid).set(View { who, when, seen });
         seen
     }
 

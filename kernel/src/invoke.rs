@@ -5,6 +5,7 @@ use core::cell::Cell;
 use abi::cap::{Kind, Rights};
 use abi::fault::Cause;
 use abi::invoke::Op;
+use abi::method::aperture;
 use abi::method::process::state;
 
 use crate::Kernel;
@@ -133,9 +134,41 @@ impl<M: Machine> Kernel<'_, M> {
         self.slow_call(current, registers)
     }
 
-    /// A call of an object of storage, or of the authority over all of it, whose capability lies in the root table.
-    #[inline(never)]
+    /// A call of an object of storage whose capability lies in the root table.
+    #[inline(always)]
     fn call_storage<'s>(
+        &'s self,
+        current: &'s Process,
+        slot: &Cell<Capability>,
+        registers: &mut Registers,
+    ) -> Option<&'s Process> {
+        if slot.get().is(Kind::Aperture) && registers.rsi == aperture::EXCHANGE {
+            return self.call_exchange(current, slot, registers);
+        }
+        self.call_object(current, slot, registers)
+    }
+
+    /// A call for an exchange of two frames. It wakes nobody, so that the caller goes on.
+    #[inline(never)]
+    fn call_exchange<'s>(
+        &'s self,
+        current: &'s Process,
+        slot: &Cell<Capability>,
+        registers: &mut Registers,
+    ) -> Option<&'s Process> {
+        match self.exchange_directly(current, slot, registers) {
+            Some(()) => {
+                registers.answer(OK, 0);
+                Some(current)
+            }
+            None => self.call_object(current, slot, registers),
+        }
+    }
+
+    /// A call of an object of storage, or of the authority over all of it, whose capability lies in
+    /// the root table.
+    #[inline(never)]
+    fn call_object<'s>(
         &'s self,
         current: &'s Process,
         slot: &Cell<Capability>,
@@ -174,7 +207,7 @@ impl<M: Machine> Kernel<'_, M> {
             && let Some(slot) = self.near_slot(current, registers.rdi)
             && slot.get().is(Kind::Range)
         {
-            return self.call_storage(current, slot, registers);
+            return self.call_object(current, slot, registers);
         }
         current.full.set(0);
         let Some(op) = Op::from_u8(registers.rax as u8) else {
@@ -243,23 +276,19 @@ impl<M: Machine> Kernel<'_, M> {
             return;
         }
         let receive = registers.r14 as u16;
-        registers.r13 = 0;
-        registers.r14 = 0;
-        let (status, word) = match answer {
-            Ok(Answer::Word(word)) => (OK, *word),
-            Ok(Answer::More(word)) => (MORE, *word),
-            Err(status) => (*status, 0),
+        match answer {
+            Ok(Answer::Word(word)) => registers.answer(OK, *word),
+            Ok(Answer::More(word)) => registers.answer(MORE, *word),
+            Err(status) => registers.answer(*status, 0),
             Ok(Answer::Words(words)) => {
-                registers.rax = u64::from(OK);
-                return registers.set_words(*words);
+                registers.answer(OK, 0);
+                registers.set_words(*words);
             }
             Ok(Answer::Capability(capability)) => {
+                registers.answer(OK, 0);
                 registers.r13 = self.hand_out(current, receive, *capability);
-                (OK, 0)
             }
-        };
-        registers.rax = u64::from(status);
-        registers.set_words([word, 0, 0, 0, 0, 0]);
+        }
     }
 
     /// Puts an answer's capability where it is received. Answers the mask of what arrived.

@@ -232,7 +232,31 @@ impl<M: Machine> Kernel<'_, M> {
         }
     }
 
-    /// The object of this kind that a slot names with all these rights.
+    /// The object of this kind that a slot names with all these rights, if it does.
+    #[inline(always)]
+    pub(crate) fn usual_object(
+        &self,
+        slot: &Cell<Capability>,
+        kind: Kind,
+        rights: Rights,
+    ) -> Option<Named<'_>> {
+        let capability = slot.get();
+        // One comparison for everything. The version was given to an object of this kind.
+        if capability.allows(kind, rights)
+            && let Some(row) = self.row(capability.oid())
+            && row.version.get() == capability.version
+        {
+            return Some(Named {
+                oid: capability.oid(),
+                row,
+                rights: capability.rights(),
+            });
+        }
+        None
+    }
+
+    /// The object of this kind that a slot names with all these rights. What is wrong, if anything is,
+    /// is found out afterwards.
     #[inline(always)]
     pub(crate) fn object_in(
         &self,
@@ -240,19 +264,10 @@ impl<M: Machine> Kernel<'_, M> {
         kind: Kind,
         rights: Rights,
     ) -> Result<Named<'_>> {
-        let capability = slot.get();
-        // One comparison for everything; what is wrong, if anything is, is found out afterwards.
-        if capability.allows(kind, rights)
-            && let Some(row) = self.row(capability.oid())
-            && row.version.get() == capability.version
-        {
-            return Ok(Named {
-                oid: capability.oid(),
-                row,
-                rights: capability.rights(),
-            });
+        match self.usual_object(slot, kind, rights) {
+            Some(named) => Ok(named),
+            None => self.object_with(&slot.get(), kind, rights),
         }
-        self.object_with(&capability, kind, rights)
     }
 
     /// The object of this kind that a capability names with all these rights.

@@ -77,7 +77,8 @@ unsafe impl Machine for Pc {
     }
 
     fn flush_page(&self, address: u64) {
-        tlb::flush(x86_64::VirtAddr::new_truncate(address));
+        // SAFETY: an address in an address space's lower half, all of which are canonical.
+        tlb::flush(unsafe { x86_64::VirtAddr::new_unsafe(address) });
     }
 
     fn flush_all(&self) {
