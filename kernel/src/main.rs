@@ -20,6 +20,7 @@ use arch::x86_64::{silence_old_controllers, stop, time};
 use kernel::Kernel;
 use kernel::frame::{Frame, FrameRow};
 use kernel::genesis::{Boot, MOST_OBJECTS};
+use kernel::msix::Functions;
 use kernel::object::ObjectRow;
 use kernel::ram::Shortage;
 use spin::Mutex;
@@ -100,14 +101,17 @@ pub extern "sysv64" fn start(info: u64) -> ! {
     }
     let (random, genuine) = Random::new();
     let cpus = platform.cpus;
-    let pc = Pc {
+    let mut pc = Pc {
         space,
         upper,
         platform,
         regions: handover.regions,
+        msix: Functions::NONE,
         random,
         exit_port: exit.unwrap_or(0),
     };
+    pc.msix = Functions::find(&pc);
+    let without_interrupts = pc.msix.left_out;
     let kernel = make_kernel(pc, memory, &handover);
     let level = match handover.option("log") {
         Some("error") => 1,
@@ -123,6 +127,11 @@ pub extern "sysv64" fn start(info: u64) -> ! {
         kernel.say(format_args!(
             "kernel: {} MiB of RAM stay unused: spacebank has room for {MOST_OBJECTS} pages",
             unused / 256,
+        ));
+    }
+    if without_interrupts > 0 {
+        kernel.say(format_args!(
+            "kernel: {without_interrupts} PCI functions with MSI-X too many: they get no interrupts"
         ));
     }
     begin(kernel, &handover, genuine, cpus)

@@ -6,7 +6,11 @@
 //! controller. What lies where is the machine's to say; the checks are here, so that they are tested
 //! without one.
 
+mod functions;
+
 use core::ops::Range;
+
+pub use functions::Functions;
 
 use crate::machine::{Machine, Width};
 

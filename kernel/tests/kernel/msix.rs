@@ -3,7 +3,7 @@
 use core::ops::Range;
 
 use kernel::machine::Width;
-use kernel::msix::Table;
+use kernel::msix::{Functions, Table};
 use proptest::prelude::*;
 use sim::parties::Parties;
 use sim::pci::{FUNCTIONS, MSIX};
@@ -123,6 +123,38 @@ fn a_table_on_something_else_than_registers_of_devices_is_not_written() {
     ] {
         assert!(!may(wrong), "{wrong:#x}");
     }
+}
+
+/// Whether a page may be mapped was found out by asking all functions that there could be, with
+/// interrupts off: 8,192 reads at least.
+#[test]
+fn pages_are_told_from_tables_without_asking_all_functions() {
+    let parties = Parties::new();
+    let (machine, pci) = (parties.machine(), &parties.machine().pci);
+    let functions = Functions::<4>::find(machine);
+    assert_eq!(functions.all(), FUNCTIONS);
+    assert_eq!(functions.left_out, 0);
+    let page = 0xfe00_0000..0xfe00_1000;
+    let before = pci.reads();
+    assert!(!functions.claim(machine, &page), "not assigned");
+    // What one function answers: status, a chain of at most 48 capabilities, and where the table is.
+    assert!(pci.reads() - before <= 2 * 56);
+    // Where the table is may change after the functions were found.
+    place(&parties, 1, 0x800, [0xfe00_0000, 0]);
+    assert!(functions.claim(machine, &page));
+    assert!(!functions.claim(machine, &(0xfe00_1000..0xfe00_2000)));
+    place(&parties, 1, 0x800, [0xfe00_1000, 0]);
+    assert!(!functions.claim(machine, &page));
+}
+
+#[test]
+fn functions_beyond_those_that_are_known_are_counted() {
+    let parties = Parties::new();
+    let functions = Functions::<1>::find(parties.machine());
+    assert_eq!(functions.all(), &FUNCTIONS[..1]);
+    assert_eq!(functions.left_out, 1);
+    assert!(functions.contains(FUNCTIONS[0]));
+    assert!(!functions.contains(FUNCTIONS[1]));
 }
 
 proptest! {

@@ -20,6 +20,7 @@ const BUS_MASTER: u32 = 4;
 /// The functions.
 pub struct Pci {
     spaces: [[Cell<u8>; BYTES]; FUNCTIONS.len()],
+    reads: Cell<u64>,
 }
 
 impl Pci {
@@ -27,6 +28,7 @@ impl Pci {
     pub fn new() -> Pci {
         let pci = Pci {
             spaces: [const { [const { Cell::new(0) }; BYTES] }; FUNCTIONS.len()],
+            reads: Cell::new(0),
         };
         for function in FUNCTIONS {
             // A vendor-specific capability, then MSI-X, then nothing.
@@ -52,12 +54,18 @@ impl Pci {
 
     /// Reads a register; all ones where no function answers.
     pub fn read(&self, function: u16, offset: u16, width: Width) -> u32 {
+        self.reads.set(self.reads.get() + 1);
         let bytes = usize::from(width.bytes());
         let Some(space) = self.space(function) else {
             return u32::MAX >> (32 - 8 * bytes);
         };
         let byte = |n: usize| space.get(usize::from(offset) + n).map_or(0xff, Cell::get);
         (0..bytes).fold(0, |value, n| value | u32::from(byte(n)) << (8 * n))
+    }
+
+    /// How often a register was read.
+    pub fn reads(&self) -> u64 {
+        self.reads.get()
     }
 
     /// Writes a register.

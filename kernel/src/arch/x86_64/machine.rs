@@ -5,7 +5,7 @@ use core::ops::Range;
 use kernel::error::{DEVICE, Status};
 use kernel::frame::Frame;
 use kernel::machine::{Machine, Source, Trigger, Width};
-use kernel::msix::Table;
+use kernel::msix::Functions;
 use kernel::ram::{REGIONS, Region};
 use x86_64::PhysAddr;
 use x86_64::instructions::port::Port;
@@ -25,6 +25,9 @@ const CHIPSET: Range<u64> = 0xfec0_0000..0x1_0000_0000;
 /// What PCs had when they were small.
 const FIRST_MIB: Range<u64> = 0..1 << 20;
 
+/// Functions with MSI-X that are known: each holds up the mapping of device memory a little.
+const MSIX_FUNCTIONS: usize = 256;
+
 /// A PC.
 pub struct Pc {
     /// The kernel's own address space.
@@ -35,6 +38,8 @@ pub struct Pc {
     pub platform: Platform,
     /// The memory map.
     pub regions: [Region; REGIONS],
+    /// The functions that have MSI-X tables.
+    pub msix: Functions<MSIX_FUNCTIONS>,
     /// Random numbers.
     pub random: Random,
     /// Port of the debug-exit device, or 0.
@@ -162,9 +167,7 @@ unsafe impl Machine for Pc {
             return false;
         }
         // Interrupts are the kernel's: pages with MSI-X tables are too.
-        !(0..=u16::MAX)
-            .step_by(8)
-            .any(|device| self.has_msix_table(device, &range))
+        !self.msix.claim(self, &range)
     }
 
     fn irq_connect(&self, source: Source, vector: u8) -> Result<Trigger, Status> {
@@ -224,17 +227,6 @@ impl Pc {
             .map(|address| address..address.saturating_add(abi::PAGE_SIZE as u64));
         let regions = self.regions.iter().chain(&self.platform.reserved);
         regions.map(bytes).chain(pages).chain([CHIPSET, FIRST_MIB])
-    }
-
-    /// Whether a device claims an MSI-X table within a range. `device` is its first function.
-    fn has_msix_table(&self, device: u16, range: &Range<u64>) -> bool {
-        if pci::read(device, 0, Width::Word) == 0xffff {
-            return false;
-        }
-        let multiple = pci::read(device, 0x0e, Width::Byte) & 0x80 != 0;
-        let last = if multiple { device | 7 } else { device };
-        (device..=last)
-            .any(|function| Table::read(self, function).is_some_and(|table| table.overlaps(range)))
     }
 }
 

@@ -49,6 +49,10 @@ pub fn write(function: u16, offset: u16, width: Width, value: u32) {
 /// The MSI-X table of a function, if there is one where the kernel may write. It is looked up each
 /// time: whoever configures the function may have moved it.
 fn msix_table(pc: &Pc, function: u16) -> Result<Table> {
+    if !pc.msix.contains(function) {
+        // Its table might be mapped by anybody.
+        return Err(DEVICE);
+    }
     let table = Table::read(pc, function).ok_or(DEVICE)?;
     let sound = table.may_be_written(mapped_end(), pc.taken());
     sound.then_some(table).ok_or(DEVICE)
