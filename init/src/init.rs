@@ -30,12 +30,13 @@ use crate::host::{Host, IO_PORT, IRQ, LOG, PROCESS, bit};
 use crate::launch::Launcher;
 use crate::manifest::{self, Manifest};
 use crate::serial::{self, Serial};
+use crate::share::Share;
 use crate::terminal::Terminal;
 use crate::timers::Timers;
 use crate::usage::CpuMark;
 use crate::user::Members;
 
-pub(crate) use watching::{NAME as WATCHDOG, Watchdog};
+pub(crate) use watching::{NAME as WATCHDOG, Watchdog, watchdog_objects};
 
 /// The pause between two steps of work, in nanoseconds.
 const PAUSE: u64 = 100_000;
@@ -100,6 +101,8 @@ pub struct Init<'a, H: Host> {
     serial: Option<Serial>,
     pub(crate) driver: Driver,
     pub(crate) watchdog: Watchdog,
+    /// The bank of all users.
+    pub(crate) share: Share,
     pub(crate) members: Members,
     pub(crate) guest: Option<Guest>,
     pub(crate) timers: Timers<Due>,
@@ -127,6 +130,7 @@ impl<'a, H: Host> Init<'a, H> {
             serial: None,
             driver: Driver::new(host)?,
             watchdog: Watchdog::new(host)?,
+            share: Share::new(host)?,
             members: Members::default(),
             guest: None,
             timers: Timers::new(),

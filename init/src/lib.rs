@@ -10,14 +10,15 @@
 //! | [`boot`], [`archive`], [`manifest`] | what it is told: boot data and command line, files, users |
 //! | [`pci`] | functions, their registers' places, the network card |
 //! | [`plan`], [`settings`], [`user`] | what a user gets: limits, the reserve for its port, how the port works |
+//! | [`share`] | what users may hold together |
 //! | [`launch`], [`ethernet`], [`stack`], [`guest`] | processes out of files, and what each is given |
 //! | [`driver`], [`supervise`], [`watch`] | ports; deaths, reports and back-off; the watchdog |
 //! | [`init`] | events, what is due, steps of work: users come and go, the driver dies |
 //! | [`console`], [`terminal`], [`serial`] | keys, lines, commands, tables |
 //! | [`host`], [`failure`], [`timers`], [`usage`] | what all of these work with |
 //!
-//! **Banks.** Each user has one bank, a child of the prime bank, with the manifest's limit less the
-//! reserve for its port. It is transparent: a process can't be bought from an opaque one, because an
+//! **Banks.** All users' banks lie under one, a child of the prime bank, which leaves the system what it
+//! needs ([`share`]). Each user has one bank there, with the manifest's limit less the reserve for its port. It is transparent: a process can't be bought from an opaque one, because an
 //! opaque bank hands out no capabilities. What must be opaque, the session's bank, the driver makes
 //! under it, and checks. A stack holds its bank without the rights to raise the limit and to destroy
 //! it; destroying the user's bank takes process, memory and session at once.
@@ -51,6 +52,7 @@ pub mod pci;
 pub mod plan;
 pub mod serial;
 pub mod settings;
+pub mod share;
 pub mod stack;
 pub mod supervise;
 pub mod terminal;

@@ -33,6 +33,8 @@ pub struct Plan {
     pub reserve: u64,
     /// The limit of the user's bank.
     pub limit: u64,
+    /// Objects that the bank must be able to buy before the user can start.
+    pub least: u64,
     /// Bytes of heap that the stack may count on.
     pub heap: u32,
 }
@@ -118,9 +120,9 @@ pub fn plan(user: &User, program: u64) -> Result<Plan, TooLow> {
     let heap_pages = left - left.div_ceil(TABLE_ENTRIES as u64 + 1);
     let heap = u32::try_from(heap_pages * PAGE_SIZE as u64).unwrap_or(u32::MAX);
     let least_heap = Limits::OVERHEAD + LEAST_BUFFERS;
+    let pages = u64::from(least_heap.div_ceil(PAGE_SIZE as u32));
+    let least = fixed + pages + pages.div_ceil(TABLE_ENTRIES as u64);
     if heap < least_heap {
-        let pages = u64::from(least_heap.div_ceil(PAGE_SIZE as u32));
-        let least = fixed + pages + pages.div_ceil(TABLE_ENTRIES as u64);
         return Err(TooLow {
             limit,
             least,
@@ -132,6 +134,7 @@ pub fn plan(user: &User, program: u64) -> Result<Plan, TooLow> {
     Ok(Plan {
         reserve,
         limit: limit - reserve,
+        least: least - reserve,
         heap,
     })
 }

@@ -10,6 +10,7 @@ use crate::console::table::{Align, Table, memory};
 use crate::host::{Host, PRIME};
 use crate::init::Init;
 use crate::launch::clear;
+use crate::share;
 use crate::user::Member;
 
 const COLUMNS: &[(&str, Align)] = &[
@@ -51,8 +52,8 @@ impl<S: Sys> Tree<'_, S> {
 }
 
 impl<H: Host> Init<'_, H> {
-    /// The tree of banks: the prime bank, and what init made under it; sessions' banks, which the
-    /// driver made, under their users'.
+    /// The tree of banks: the prime bank, and what init made under it; users' banks under one of
+    /// their own; sessions' banks, which the driver made, under their users'.
     pub(crate) fn answer_banks(&self) -> String {
         let mut tree = Tree {
             sys: self.host.sys(),
@@ -81,12 +82,17 @@ impl<H: Host> Init<'_, H> {
             left = left.saturating_sub(1);
             tree.others(2, usage.children);
         }
-        for (_, member) in self.members.iter().filter(|(_, member)| member.has_bank) {
-            if let Ok(usage) = tree.row(1, member.name(), member.slots.bank) {
-                left = left.saturating_sub(1);
-                let sessions = self.session_row(&mut tree, member);
-                tree.others(2, usage.children.saturating_sub(sessions));
+        if let Ok(share) = tree.row(1, share::NAME, self.share.bank) {
+            left = left.saturating_sub(1);
+            let mut left = share.children;
+            for (_, member) in self.members.iter().filter(|(_, member)| member.has_bank) {
+                if let Ok(usage) = tree.row(2, member.name(), member.slots.bank) {
+                    left = left.saturating_sub(1);
+                    let sessions = self.session_row(&mut tree, member);
+                    tree.others(3, usage.children.saturating_sub(sessions));
+                }
             }
+            tree.others(2, left);
         }
         tree.others(1, left);
         let mut text = tree.table.render();
@@ -110,7 +116,7 @@ impl<H: Host> Init<'_, H> {
             .driver
             .admin
             .inspect(self.host.sys(), port.number, bank.address());
-        let shown = asked.is_ok() && tree.row(2, "session", bank).is_ok();
+        let shown = asked.is_ok() && tree.row(3, "session", bank).is_ok();
         clear(self.host, bank.address());
         u64::from(shown)
     }

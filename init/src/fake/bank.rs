@@ -154,6 +154,16 @@ impl World {
         Ok(())
     }
 
+    /// A program buys all that it can get from a bank. Answers how much that is.
+    pub fn exhaust(&self, id: u64) -> u64 {
+        let mut count = 0;
+        while self.charge(id, 1).is_ok() {
+            self.banks.borrow_mut().get_mut(&id).unwrap().places += 1;
+            count += 1;
+        }
+        count
+    }
+
     fn buy(&self, id: u64, message: &Message) -> Result<[u64; 6], Status> {
         let [_, kind, count, first, ..] = message.words;
         let kind = Kind::from_u8(kind as u8)

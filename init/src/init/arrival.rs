@@ -11,7 +11,7 @@ use crate::copier;
 use crate::driver::DriverPhase;
 use crate::failure::Failure;
 use crate::guest::SELF_NAMES;
-use crate::host::{DEVICE_DMA, DEVICE_MEMORY, Host, PRIME, priority};
+use crate::host::{DEVICE_DMA, DEVICE_MEMORY, Host, priority};
 use crate::launch::{OWN_BANK, Order, clear, image};
 use crate::manifest::{User, UserSpec};
 use crate::pci::card::{self, Means};
@@ -78,11 +78,13 @@ impl<H: Host> Init<'_, H> {
         }
         let slots = UserSlots::take(self.host).map_err(|failure| failure.during(&whole))?;
         let member = Member::new(user, plan, slots, spawned);
-        self.members.add(member).ok_or_else(|| {
+        let number = self.members.add(member).ok_or_else(|| {
             slots.give(self.host);
             Failure::new(whole, format!("there are {} already", crate::user::MOST))
                 .advise("revoke one")
-        })
+        })?;
+        self.limit_share();
+        Ok(number)
     }
 
     /// Brings up a user described at the console. That its stack is attached, or why not, is
@@ -178,10 +180,19 @@ impl<H: Host> Init<'_, H> {
         self.give_up(number, next);
     }
 
-    /// Port, bank, copier if there is one, and stack. What was made when it fails is left to [`Init::give_up`].
+    /// Bank, port, copier if there is one, and stack. What was made when it fails is left to [`Init::give_up`].
     fn bring_up(&mut self, number: usize) -> Result<(), Failure> {
         let (host, now) = (self.host, self.host.now());
         let stack_image = image(&self.archive, stack::FILE)?;
+        let Some(member) = self.members.get(number) else {
+            return Ok(());
+        };
+        let (slots, plan) = (member.slots, member.plan);
+        clear(host, slots.bank.address());
+        self.make_user_bank(&plan, slots.bank)?;
+        if let Some(member) = self.members.get_mut(number) {
+            member.has_bank = true;
+        }
         self.make_port(number)?;
         let has_copier = |member: &Member| member.user.copier;
         let copier = match self.members.get(number).is_some_and(has_copier) {
@@ -191,12 +202,7 @@ impl<H: Host> Init<'_, H> {
         let Some(member) = self.members.get_mut(number) else {
             return Ok(());
         };
-        let (user, slots, plan) = (&member.user, member.slots, member.plan);
-        clear(host, slots.bank.address());
-        PRIME
-            .sub_bank(host.sys(), plan.limit, false, slots.bank)
-            .map_err(|error| Failure::buying(host.sys(), PRIME, "making its bank", error))?;
-        member.has_bank = true;
+        let user = &member.user;
         let port = match &copier {
             None => slots.port,
             Some(image) => {

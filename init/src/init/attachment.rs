@@ -12,7 +12,7 @@ use sys::{Cap, Error};
 
 use super::{Due, Init, Work};
 use crate::failure::Failure;
-use crate::host::{Host, PRIME};
+use crate::host::Host;
 use crate::launch::clear;
 use crate::supervise::backoff::SECOND;
 use crate::user::{Attached, Member, Next, Phase};
@@ -106,7 +106,7 @@ impl<H: Host> Init<'_, H> {
         };
         let needed =
             u64::from(FIRST_RECEIVE_PAGE) + u64::from(member.user.receive_slots) + SESSION_SLACK;
-        let (own, all) = (room(member.slots.bank), room(PRIME));
+        let (own, all) = (room(member.slots.bank), room(self.share.bank));
         let refusal = self
             .look_at_port(number, false)
             .and_then(|port| port.refusal);

@@ -34,6 +34,9 @@ impl<H: Host> Init<'_, H> {
             self.driver.phase = DriverPhase::Off(failure.to_string());
             return;
         }
+        if let Err(failure) = self.make_share() {
+            log::error!("no users: {failure}");
+        }
         match self.try_start_driver() {
             Ok(told) => {
                 log::info!("{told}");

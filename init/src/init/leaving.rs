@@ -119,6 +119,7 @@ impl<H: Host> Init<'_, H> {
         let Some(member) = self.members.remove(number) else {
             return;
         };
+        self.limit_share();
         member.slots.give(self.host);
         if let Next::Tell(said) = next {
             self.say(&said);

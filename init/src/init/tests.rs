@@ -8,6 +8,7 @@ mod death;
 mod hang;
 mod random;
 mod revoke;
+mod share;
 
 use alloc::boxed::Box;
 use alloc::format;

@@ -2,12 +2,13 @@
 
 use abi::cap::Rights;
 use ethdrv::grant::BEAT_BIT;
-use rt::child::{Child, Grant};
+use rt::child::{Child, Grant, Image};
 use sys::Cap;
 use sys::bank::{Bank, BankRights};
 use sys::object::CapTable;
 
 use super::{Init, Work};
+use crate::archive::Archive;
 use crate::destroy::destroy_step;
 use crate::ethernet as start;
 use crate::failure::{Failure, Trying};
@@ -66,6 +67,16 @@ impl Watchdog {
     }
 }
 
+/// Objects that the watchdog's bank may hold.
+fn objects(image: &Image<'_>) -> u64 {
+    program_objects(image, STACK_PAGES) + SLACK
+}
+
+/// The same of the watchdog in an archive; none if there is none.
+pub(crate) fn watchdog_objects(archive: &Archive<'_>) -> u64 {
+    image(archive, FILE).map_or(0, |image| objects(&image))
+}
+
 impl<H: Host> Init<'_, H> {
     /// Starts the watchdog, unless it runs.
     pub(super) fn start_watchdog(&mut self) -> Result<(), Failure> {
@@ -77,7 +88,7 @@ impl<H: Host> Init<'_, H> {
         while self.watchdog.has_bank && self.empty_watchdog() {}
         let image = image(&self.archive, FILE)?;
         let dog = &mut self.watchdog;
-        let limit = program_objects(&image, STACK_PAGES) + SLACK;
+        let limit = objects(&image);
         clear(host, dog.bank.address());
         PRIME
             .sub_bank(sys, limit, false, dog.bank)

@@ -140,13 +140,13 @@ proptest! {
         prop_assert!(init.members.iter().next().is_none());
         prop_assert!(world.ports.borrow().is_empty());
         prop_assert_eq!(limit(world, init.driver.bank), init.driver.base);
-        // The banks that are left: the prime bank, the driver's and the watchdog's.
-        prop_assert_eq!(world.banks.borrow().len(), 3);
+        // The banks that are left: the prime bank, the users', the driver's and the watchdog's.
+        prop_assert_eq!(world.banks.borrow().len(), 4);
         let kernel = total(&World::new(Machine::with([])));
         let held = |bank: sys::Cap<sys::bank::Bank>| bank.usage(world).unwrap().bought;
         prop_assert_eq!(
             total(world),
-            kernel + 2 + held(init.driver.bank) + held(init.watchdog.bank)
+            kernel + 3 + held(init.driver.bank) + held(init.watchdog.bank)
         );
     }
 }
