@@ -80,6 +80,8 @@ pub struct World {
     pub bits: RefCell<BTreeSet<u64>>,
     pub timer: Cell<Option<(u64, u64)>>,
     pub console: RefCell<Vec<u8>>,
+    /// How often the console takes nothing, because it is behind.
+    pub console_refuses: Cell<u32>,
     pub serial: RefCell<VecDeque<u8>>,
     pub log_bit: Cell<Option<u64>>,
     pub serial_bit: Cell<Option<u64>>,

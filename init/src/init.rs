@@ -44,6 +44,10 @@ const PAUSE: u64 = 100_000;
 /// How long after a log line the line being typed is drawn again, in nanoseconds.
 const REDRAW: u64 = 10_000_000;
 
+/// How long after the console took no more it is tried again, in nanoseconds: a serial port at 115,200
+/// baud sends some 200 bytes meanwhile.
+const SEND_ON: u64 = 20_000_000;
+
 /// Something that takes several steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Work {
@@ -76,6 +80,8 @@ pub enum Due {
     Work,
     /// To draw the line being typed again.
     Draw,
+    /// To send what the console didn't take.
+    Print,
     /// A user's next start.
     Restart(usize),
     /// The driver's next start.
@@ -170,6 +176,7 @@ impl<'a, H: Host> Init<'a, H> {
         self.terminal
             .print(self.host, "Usufruct. `help` lists the commands.\n");
         self.terminal.draw(self.host);
+        self.print_later();
     }
 
     fn read_manifest(&self) -> Result<Manifest, Failure> {
@@ -240,6 +247,14 @@ impl<'a, H: Host> Init<'a, H> {
         while let Some(due) = self.timers.take(now) {
             self.due(due);
         }
+        self.print_later();
+    }
+
+    /// Has sent later what the console didn't take.
+    fn print_later(&mut self) {
+        if self.terminal.is_behind() && self.timers.when(&Due::Print).is_none() {
+            self.timers.set(self.host.now() + SEND_ON, Due::Print);
+        }
     }
 
     /// Has the line being typed drawn again after log lines: once after a burst of them, so that who
@@ -287,6 +302,7 @@ impl<'a, H: Host> Init<'a, H> {
                 }
             }
             Due::Draw => self.terminal.uncover(self.host),
+            Due::Print => self.terminal.send_on(self.host),
             Due::Restart(user) => self.restart_user(user),
             Due::RestartDriver => self.start_driver(),
             Due::AskReset => self.ask_reset(),

@@ -3,12 +3,16 @@
 //! What is printed goes out in pieces of at most one message; the kernel may put a log line between
 //! two of them, so pieces end at line ends where they can. A log line takes the place of the line
 //! being typed, which is drawn again afterwards.
+//!
+//! A slow console takes only so much at a time. What it doesn't take waits here, and is sent on later.
 
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use abi::error::EAGAIN;
 use dev::program::{BATCH_BYTES, BATCH_PAGE};
-use sys::Mem;
+use sys::{Error, Mem};
 
 use crate::console::complete::{Names, complete};
 use crate::console::edit::{Asked, Editor};
@@ -25,7 +29,13 @@ pub struct Terminal {
     editor: Editor,
     /// A log line took the place of the line being typed.
     covered: bool,
+    /// What the console didn't take yet, and how many bytes more there was no room for.
+    waiting: Vec<u8>,
+    lost: usize,
 }
+
+/// Bytes that wait at most: several screens of the longest tables.
+const MOST_WAITING: usize = 256 * 1024;
 
 impl Terminal {
     /// A screen with nothing on it.
@@ -34,6 +44,8 @@ impl Terminal {
             decoder: Decoder::new(),
             editor: Editor::new(PROMPT),
             covered: false,
+            waiting: Vec::new(),
+            lost: 0,
         }
     }
 
@@ -60,7 +72,7 @@ impl Terminal {
                 None => {}
             }
         }
-        write(host, &screen);
+        self.send(host, &screen);
         lines
     }
 
@@ -96,18 +108,59 @@ impl Terminal {
         self.covered = false;
         let mut screen = Vec::new();
         self.editor.draw(&mut screen);
-        write(host, &screen);
+        self.send(host, &screen);
     }
 
     /// Prints text in place of the line being typed, which has to be drawn again afterwards.
-    pub fn print<H: Host>(&self, host: &H, text: &str) {
+    pub fn print<H: Host>(&mut self, host: &H, text: &str) {
         let mut screen = Vec::new();
         Editor::erase(&mut screen);
         for line in text.lines() {
             screen.extend(line.bytes());
             screen.extend(b"\r\n");
         }
-        write(host, &screen);
+        self.send(host, &screen);
+    }
+
+    /// Sends bytes to the console, behind those that wait.
+    fn send<H: Host>(&mut self, host: &H, bytes: &[u8]) {
+        if self.lost > 0 || self.waiting.len() + bytes.len() > MOST_WAITING {
+            self.lost += bytes.len();
+        } else {
+            self.waiting.extend(bytes);
+        }
+        self.send_on(host);
+    }
+
+    /// Sends what waits, as far as the console takes it.
+    pub fn send_on<H: Host>(&mut self, host: &H) {
+        self.send_waiting(host);
+        if self.waiting.is_empty() && self.lost > 0 {
+            let lost = core::mem::take(&mut self.lost);
+            let told =
+                format!("\r\n[{lost} bytes of output were lost: the console is too slow]\r\n");
+            self.waiting.extend(told.bytes());
+            self.editor.draw(&mut self.waiting);
+            self.send_waiting(host);
+        }
+    }
+
+    fn send_waiting<H: Host>(&mut self, host: &H) {
+        let mut sent = 0;
+        while let Some(bytes) = self.waiting.get(sent..).filter(|bytes| !bytes.is_empty()) {
+            let piece = &bytes[..piece_length(bytes)];
+            match write(host, piece) {
+                Err(error) if error.is(EAGAIN) => break,
+                // Without a console there is nobody to tell.
+                _ => sent += piece.len(),
+            }
+        }
+        self.waiting.drain(..sent);
+    }
+
+    /// Whether something waits.
+    pub fn is_behind(&self) -> bool {
+        !self.waiting.is_empty()
     }
 }
 
@@ -117,17 +170,12 @@ impl Default for Terminal {
     }
 }
 
-/// Sends bytes to the console.
-fn write<H: Host>(host: &H, mut bytes: &[u8]) {
-    let page = host.batch();
-    while !bytes.is_empty() {
-        let (piece, rest) = bytes.split_at(piece_length(bytes));
-        // Without a console there is nobody to tell.
-        if page.write(0, piece).is_ok() {
-            let _ = LOG.console(host.sys(), BATCH_PAGE, 0, piece.len() as u64);
-        }
-        bytes = rest;
+/// Sends a piece to the console, or nothing.
+fn write<H: Host>(host: &H, piece: &[u8]) -> Result<(), Error> {
+    if host.batch().write(0, piece).is_err() {
+        return Ok(());
     }
+    LOG.console(host.sys(), BATCH_PAGE, 0, piece.len() as u64)
 }
 
 /// How many bytes go out at once: to the last line end that fits, if there is one.

@@ -104,6 +104,7 @@ impl World {
             bits: RefCell::new(BTreeSet::new()),
             timer: Cell::new(None),
             console: RefCell::default(),
+            console_refuses: Cell::new(0),
             serial: RefCell::new(VecDeque::new()),
             log_bit: Cell::new(None),
             serial_bit: Cell::new(None),

@@ -1,7 +1,7 @@
 //! Kernel objects, as far as init sees them.
 
 use abi::cap::CapAddr;
-use abi::error::{EBUSY, ENOSYS, Status, status};
+use abi::error::{EAGAIN, EBUSY, ENOSYS, Status, status};
 use abi::method::{self, process::state};
 use alloc::string::String;
 use sys::Message;
@@ -110,6 +110,11 @@ impl World {
         match w[0] {
             method::log::CONSOLE => {
                 let (from, length) = (w[1] as usize, w[2] as usize);
+                let refuses = self.console_refuses.get();
+                if refuses > 0 {
+                    self.console_refuses.set(refuses - 1);
+                    return Err(status(EAGAIN));
+                }
                 let bytes = self.batch.bytes.borrow();
                 self.console
                     .borrow_mut()

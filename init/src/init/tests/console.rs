@@ -205,3 +205,30 @@ fn users_says_where_to_find_an_address_from_dhcp() {
     let mut init = start(world(), "", TWO_USERS);
     assert!(type_line(&mut init, "users\r").contains("tells the log which it got"));
 }
+
+#[test]
+fn output_that_a_slow_console_does_not_take_is_sent_later() {
+    let world = world();
+    let mut init = start(world, "", TWO_USERS);
+    let whole = type_line(&mut init, "help\r");
+    world.console_refuses.set(7);
+    assert_eq!(type_line(&mut init, "help\r"), whole);
+    assert_eq!(world.console_refuses.get(), 0);
+}
+
+#[test]
+fn output_that_a_console_never_takes_is_counted_and_not_kept() {
+    let world = world();
+    let mut init = start(world, "", TWO_USERS);
+    world.console_refuses.set(u32::MAX);
+    let line = "x".repeat(78);
+    for _ in 0..4000 {
+        init.terminal.print(world, &line);
+    }
+    world.console_refuses.set(0);
+    let shown = type_line(&mut init, "\r");
+    assert!(shown.len() > 200_000 && shown.len() < 300_000);
+    assert!(shown.contains("bytes of output were lost: the console is too slow"));
+    let (_, last) = shown.rsplit_once("too slow").unwrap();
+    assert!(last.contains("usufruct> "), "{last:?}");
+}
