@@ -9,6 +9,7 @@ use crate::cap::{CapTable, Capability};
 use crate::error::{EMPTY, INVALID, METHOD, Result, VOID};
 use crate::invoke::{Answer, Invocation};
 use crate::machine::Machine;
+use crate::planted::Fault;
 
 impl<M: Machine> Kernel<'_, M> {
     #[inline(never)]
@@ -27,7 +28,11 @@ impl<M: Machine> Kernel<'_, M> {
                 }
                 let rights = Rights::from_bits_truncate(w2 as u8);
                 let capability = self.take_copy(source);
-                self.store(target, capability.restricted(capability.rights() & rights));
+                let rights = match self.has(Fault::PutAllRights) {
+                    true => Rights::FULL,
+                    false => capability.rights() & rights,
+                };
+                self.store(target, capability.restricted(rights));
             }
             method::GET => {
                 let source = slot(w1)?;

@@ -34,6 +34,14 @@ pub enum Fault {
     ExchangeUnwritable,
     /// Pins go with the pages that are exchanged, not with the frames.
     ExchangePins,
+    /// An entry grants what is asked for, whatever the capability grants.
+    MapAnyhow,
+    /// A capability that is put into a slot gets all rights.
+    PutAllRights,
+    /// Slots of a table within the root are reached without the right to manage it.
+    ReachUnmanaged,
+    /// A `Start` that is made names spacebank.
+    StartOther,
 }
 
 impl<M> Kernel<'_, M> {
@@ -48,7 +56,7 @@ impl<M> Kernel<'_, M> {
 #[cfg(feature = "planted-faults")]
 impl Fault {
     /// All of them.
-    pub const ALL: [Fault; 12] = [
+    pub const ALL: [Fault; 16] = [
         Fault::SkipFlush,
         Fault::FreePinned,
         Fault::ZeroPinned,
@@ -61,6 +69,10 @@ impl Fault {
         Fault::ExchangeForeign,
         Fault::ExchangeUnwritable,
         Fault::ExchangePins,
+        Fault::MapAnyhow,
+        Fault::PutAllRights,
+        Fault::ReachUnmanaged,
+        Fault::StartOther,
     ];
 
     /// Its name.
@@ -78,6 +90,10 @@ impl Fault {
             Fault::ExchangeForeign => "exchange-foreign",
             Fault::ExchangeUnwritable => "exchange-unwritable",
             Fault::ExchangePins => "exchange-pins",
+            Fault::MapAnyhow => "map-anyhow",
+            Fault::PutAllRights => "put-all-rights",
+            Fault::ReachUnmanaged => "reach-unmanaged",
+            Fault::StartOther => "start-other",
         }
     }
 }

@@ -7,7 +7,7 @@ use sys::Mem;
 
 use crate::entry::{Entry, NIL, State};
 use crate::ledger::MAX_DEPTH;
-use crate::owner::Owner;
+use crate::owner::{Owner, Serial};
 use crate::record::{List, ORDER, Records};
 use crate::server::Server;
 
@@ -79,6 +79,13 @@ impl<R: Records, M: Mem> Server<'_, R, M> {
     /// What an object is to the server, for comparison with the kernel and with a model.
     pub fn entry(&self, oid: u32) -> Option<&Entry> {
         self.ledger.objects.get(oid.into())
+    }
+
+    /// The object that holds the record of the bank that a badge names; `None` for the prime bank, the
+    /// verifier, and banks that are no more.
+    pub fn record_of(&self, badge: u64) -> Option<u32> {
+        let (serial, _) = Serial::from_badge(badge);
+        self.ledger.find(serial)?.record_object()
     }
 
     /// Checks every list, every total and the tree: each object is in exactly one place, each total is

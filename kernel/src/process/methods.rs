@@ -13,6 +13,7 @@ use crate::frame::Words;
 use crate::invoke::{Answer, Invocation};
 use crate::machine::Machine;
 use crate::object::{Binding, Parent};
+use crate::planted::Fault;
 
 impl<M: Machine> Kernel<'_, M> {
     /// Methods of a `Process`.
@@ -40,8 +41,12 @@ impl<M: Machine> Kernel<'_, M> {
                 if kind == Kind::Notify && w1 >= NOTIFY_BITS as u64 {
                     return Err(INVALID);
                 }
-                let made =
-                    Capability::new(kind, Rights::FULL, process.oid.get(), row.version.get());
+                let [spacebank, _] = self.vital.get();
+                let (oid, row) = match self.has(Fault::StartOther) {
+                    true => (spacebank, self.row(spacebank).unwrap_or(row)),
+                    false => (process.oid.get(), row),
+                };
+                let made = Capability::new(kind, Rights::FULL, oid, row.version.get());
                 return Ok(Answer::capability(made.badged(w1)));
             }
             method::SET_FAULT_ENTRY => {

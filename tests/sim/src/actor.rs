@@ -3,6 +3,7 @@
 //! - [`tenant`]: buys, uses, shares and gives back storage, and knows what it should have;
 //! - [`pinner`]: a driver in miniature, that pins what others offer, and its device;
 //! - [`fuzzer`]: invokes what it has with whatever comes;
+//! - [`invoker`]: invokes by a grammar, [`victim`]: serves it, and has what it would like to have;
 //! - [`driver`]: the real ethernet driver, over the simulated card;
 //! - [`copier`]: the real copier, between the driver and a stack;
 //! - [`stack`]: its clients.
@@ -10,9 +11,11 @@
 pub mod copier;
 pub mod driver;
 pub mod fuzzer;
+pub mod invoker;
 pub mod pinner;
 pub mod stack;
 pub mod tenant;
+pub mod victim;
 
 use dev::Program as _;
 use sys::{Event, Sys};

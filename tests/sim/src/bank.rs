@@ -57,6 +57,24 @@ fn run(context: &Context) {
     }
 }
 
+/// A look at the books, between two requests.
+pub trait Books {
+    /// What an object is to spacebank.
+    fn entry(&self, oid: u32) -> Option<Entry>;
+    /// The object that holds the record of the living bank that a badge names.
+    fn record_of(&self, badge: u64) -> Option<u32>;
+}
+
+impl<R: Records, M: Mem> Books for Server<'_, R, M> {
+    fn entry(&self, oid: u32) -> Option<Entry> {
+        self.entry(oid).copied()
+    }
+
+    fn record_of(&self, badge: u64) -> Option<u32> {
+        self.record_of(badge)
+    }
+}
+
 /// The books balance, and say what the kernel says.
 fn balance<R: Records, M: Mem>(world: &World, server: &Server<'_, R, M>) {
     if world.is_ending() {
@@ -97,6 +115,7 @@ fn balance<R: Records, M: Mem>(world: &World, server: &Server<'_, R, M>) {
             });
         }
     }
+    world.look_at_books(server);
 }
 
 /// Records, on the host; but each must be mapped where the real ones lie, whenever it is used.

@@ -16,6 +16,8 @@ pub enum Check {
     Translations,
     /// What a stack can see and write, in the scenarios that have stacks.
     Authority,
+    /// What hostile processes can come by, and whether it is theirs.
+    Reach,
     /// spacebank's books, and each entry against the kernel's row.
     Books,
     /// An access of a device's, against the pins.
@@ -34,12 +36,13 @@ pub enum Check {
 
 impl Check {
     /// All of them, in order.
-    pub const ALL: [Check; 12] = [
+    pub const ALL: [Check; 13] = [
         Check::Object,
         Check::Residue,
         Check::Kernel,
         Check::Translations,
         Check::Authority,
+        Check::Reach,
         Check::Books,
         Check::Dma,
         Check::Registers,
@@ -57,6 +60,7 @@ impl Check {
             Check::Kernel => "the whole kernel agrees",
             Check::Translations => "no translation outlives its entry",
             Check::Authority => "stacks control and see only what is theirs",
+            Check::Reach => "hostile processes reach only what is theirs",
             Check::Books => "spacebank agrees with the kernel",
             Check::Dma => "devices reach only pinned memory",
             Check::Registers => "registers survive interruptions",

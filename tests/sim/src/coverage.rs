@@ -170,6 +170,11 @@ impl Default for Coverage {
 pub struct Revocation(Vec<Operation>);
 
 impl Coverage {
+    /// spacebank's process, once it runs.
+    pub fn bank(&self) -> Option<Oid> {
+        Some(self.bank.get()).filter(|bank| *bank != Oid::NONE)
+    }
+
     /// Which process is spacebank.
     pub fn set_bank(&self, bank: Oid) {
         self.bank.set(bank);

@@ -1,5 +1,6 @@
 //! What a simulation can find.
 
+use invocations::reach::Gained;
 use kernel::audit::Violation;
 use kernel::frame::Frame;
 use spacebank::Unsound;
@@ -35,6 +36,13 @@ pub enum Failure {
     },
     /// The frames of two pages were exchanged otherwise than they should have been.
     Exchange(String),
+    /// A hostile process came by what isn't its.
+    Gained {
+        /// Who.
+        actor: String,
+        /// By what.
+        gained: Gained,
+    },
     /// Somebody panicked.
     Panic {
         /// Who.
@@ -82,6 +90,7 @@ impl core::fmt::Display for Failure {
             ),
             Failure::Dma { address, what } => write!(f, "DMA at {address:#x}: {what}"),
             Failure::Exchange(what) => write!(f, "exchange: {what}"),
+            Failure::Gained { actor, gained } => write!(f, "{actor}: {gained}"),
             Failure::Panic { actor, message } => write!(f, "{actor} panicked: {message}"),
             Failure::Registers { actor } => {
                 write!(f, "the registers of {actor} changed while it did not run")

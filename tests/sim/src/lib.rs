@@ -31,6 +31,7 @@
 //!   `dev::Program`;
 //! - [`world`]: who runs when, what happens between two steps, and what is checked;
 //! - [`bank`], [`actor`], [`launch`]: programs;
+//! - [`watch`]: that hostile processes come by nothing that isn't theirs;
 //! - [`lookup`], [`exchange`]: what an exchange of frames must come to, foretold without the kernel;
 //! - [`card`], [`network`], [`guard`]: a network card, what travels, and who may touch it;
 //! - [`scenario`], [`shrink`]: what is played, and the shortest run that still fails;
@@ -70,4 +71,5 @@ pub mod registers;
 pub mod scenario;
 pub mod shrink;
 pub mod trace;
+pub mod watch;
 pub mod world;

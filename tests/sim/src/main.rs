@@ -17,7 +17,7 @@ use sim::world::Settings;
 #[derive(Parser)]
 #[command(version, about)]
 struct Options {
-    /// What to play: storage, ethernet or all.
+    /// What to play: storage, ethernet, invocations or all.
     #[arg(long, default_value = "all")]
     scenario: String,
     /// The first seed.

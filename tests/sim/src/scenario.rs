@@ -2,9 +2,11 @@
 //!
 //! - [`storage`]: kernel and spacebank, with tenants, a pinner with its device, and fuzzers, whose
 //!   banks are destroyed at random instants;
-//! - [`ethernet`]: the ethernet driver too, with stacks and a simulated card.
+//! - [`ethernet`]: the ethernet driver too, with stacks and a simulated card;
+//! - [`invocations`]: kernel and spacebank, with processes that invoke by a grammar, and are watched.
 
 pub mod ethernet;
+pub mod invocations;
 pub mod storage;
 
 use std::fmt;
@@ -26,17 +28,20 @@ pub enum Scenario {
     Storage,
     /// Kernel, spacebank and the ethernet driver.
     Ethernet,
+    /// Kernel and spacebank, with nobody but hostile processes and a victim.
+    Invocations,
 }
 
 impl Scenario {
     /// All of them.
-    pub const ALL: [Scenario; 2] = [Scenario::Storage, Scenario::Ethernet];
+    pub const ALL: [Scenario; 3] = [Scenario::Storage, Scenario::Ethernet, Scenario::Invocations];
 
     /// Its name.
     pub const fn name(self) -> &'static str {
         match self {
             Scenario::Storage => "storage",
             Scenario::Ethernet => "ethernet",
+            Scenario::Invocations => "invocations",
         }
     }
 
@@ -45,6 +50,7 @@ impl Scenario {
         match self {
             Scenario::Storage => &storage::PARTIES,
             Scenario::Ethernet => &ethernet::PARTIES,
+            Scenario::Invocations => &invocations::PARTIES,
         }
     }
 
@@ -53,6 +59,8 @@ impl Scenario {
         match self {
             Scenario::Storage => &pinner::ACTIVITIES,
             Scenario::Ethernet => &Activity::ALL,
+            // Nobody drives anything.
+            Scenario::Invocations => &[Activity::Absent],
         }
     }
 
@@ -60,6 +68,7 @@ impl Scenario {
         match self {
             Scenario::Storage => storage::world(settings),
             Scenario::Ethernet => ethernet::world(settings),
+            Scenario::Invocations => invocations::world(settings),
         }
     }
 

@@ -21,6 +21,7 @@ use std::rc::Rc;
 use abi::cap::Kind;
 use kernel::object::{Oid, State};
 
+use crate::bank::Books;
 use crate::checks::Checks;
 use crate::context::Context;
 use crate::coverage::Coverage;
@@ -43,6 +44,8 @@ pub struct Settings {
     pub objects: usize,
     /// The whole kernel is audited once in so many steps.
     pub audit_every: u32,
+    /// An object and a frame are looked at once in so many steps.
+    pub look_every: u32,
     /// Whoever runs loses its turn once in so many steps.
     pub preempt: u32,
     /// A device acts once in so many steps.
@@ -67,6 +70,7 @@ impl Settings {
             steps: 100_000,
             objects: 1536,
             audit_every: 512,
+            look_every: 1,
             preempt: *dice.pick(&[2, 4, 10, 30, 200, 2000]),
             device: *dice.pick(&[2, 5, 20, 100]),
             leap: *dice.pick(&[50, 500, 5000]),
@@ -108,6 +112,9 @@ pub type Code = Rc<dyn Fn(&Context)>;
 /// Something that must hold in a scenario, whenever the whole kernel is audited.
 pub type Check = Box<dyn Fn(&World) -> Result<(), Failure>>;
 
+/// Something that must hold in a scenario, whenever spacebank's books are balanced.
+pub type BookCheck = Box<dyn Fn(&World, &dyn Books) -> Result<(), Failure>>;
+
 /// A process that runs a program.
 struct Actor {
     oid: Oid,
@@ -133,6 +140,7 @@ pub struct World {
     actors: RefCell<Vec<Actor>>,
     devices: RefCell<Vec<Rc<dyn Device>>>,
     demands: RefCell<Vec<Check>>,
+    book_checks: RefCell<Vec<BookCheck>>,
     raised: RefCell<Vec<u8>>,
     steps: Cell<u64>,
     audited: Cell<u32>,
@@ -166,6 +174,7 @@ impl World {
             actors: RefCell::default(),
             devices: RefCell::default(),
             demands: RefCell::default(),
+            book_checks: RefCell::default(),
             raised: RefCell::default(),
             steps: Cell::new(0),
             audited: Cell::new(0),
@@ -200,6 +209,18 @@ impl World {
     /// Adds something that must hold.
     pub fn add_check(&self, check: Check) {
         self.demands.borrow_mut().push(check);
+    }
+
+    /// Adds something that must hold whenever spacebank's books are balanced.
+    pub fn add_book_check(&self, check: BookCheck) {
+        self.book_checks.borrow_mut().push(check);
+    }
+
+    /// spacebank's books were balanced.
+    pub(crate) fn look_at_books(&self, books: &dyn Books) {
+        for check in self.book_checks.borrow().iter() {
+            self.demand(check(self, books), |failure| failure);
+        }
     }
 
     /// Steps so far.

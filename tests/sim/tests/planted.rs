@@ -67,6 +67,10 @@ found! {
     an_exchange_of_what_another_function_pins: Kernel(Fault::ExchangeForeign) in Storage;
     an_exchange_without_the_right_to_write: Kernel(Fault::ExchangeUnwritable) in Storage;
     pins_that_go_with_the_pages: Kernel(Fault::ExchangePins) in Storage;
+    an_entry_that_grants_more_than_the_capability: Kernel(Fault::MapAnyhow) in Invocations;
+    a_capability_that_is_put_with_all_rights: Kernel(Fault::PutAllRights) in Invocations;
+    a_table_that_is_reached_without_managing_it: Kernel(Fault::ReachUnmanaged) in Invocations;
+    a_start_that_names_another_process: Kernel(Fault::StartOther) in Invocations;
     frames_that_are_told_before_they_are_exchanged: Driver(DriverFault::PublishEarly) in Ethernet;
     a_page_that_is_not_cleared_for_who_is_sealed: Driver(DriverFault::SkipClear) in Ethernet;
     a_page_that_is_posted_while_it_is_read: Driver(DriverFault::PostDelivered) in Ethernet;

@@ -110,6 +110,25 @@ fn frames_arrive_whatever_others_do() {
 }
 
 #[test]
+fn hostile_processes_come_by_nothing_that_is_not_theirs() {
+    let counts = campaign(Scenario::Invocations, 24);
+    came_by(
+        &counts,
+        &[
+            "invocations",
+            "invocations that succeeded",
+            "objects reached",
+            "calls served by the victim",
+            "users' banks destroyed",
+            "accesses to memory that was taken back",
+            "programs ended by revocation",
+            "pins of what is no more",
+            "pages exchanged",
+        ],
+    );
+}
+
+#[test]
 fn the_same_seed_plays_the_same_run() {
     for scenario in Scenario::ALL {
         let play = || {

@@ -117,5 +117,6 @@ impl World {
         self.codes.borrow_mut().clear();
         self.devices.borrow_mut().clear();
         self.demands.borrow_mut().clear();
+        self.book_checks.borrow_mut().clear();
     }
 }

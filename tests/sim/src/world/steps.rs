@@ -39,14 +39,8 @@ impl World {
 
     /// Looks at one object after the other, and at all of them every so often.
     fn look(&self, steps: u64) {
-        let kernel = self.processor.kernel();
-        let next = (self.audited.get() + 1) % self.settings.objects as u32;
-        self.audited.set(next);
-        self.demand(kernel.audit_object(Oid(next)), Failure::Kernel);
-        self.checks.count(Check::Object);
-        if self.processor.memory().objects[next as usize].state.get() == State::Free {
-            self.checks.count(Check::Residue);
-            self.demand(kernel.audit_zeroed(Oid(next)), Failure::Kernel);
+        if steps.is_multiple_of(u64::from(self.settings.look_every.max(1))) {
+            self.look_at_next();
         }
         let machine = self.processor.machine();
         if let Some(stale) = machine.mmu.stale() {
@@ -57,6 +51,18 @@ impl World {
         }
         if steps.is_multiple_of(u64::from(self.settings.audit_every.max(1))) {
             self.look_at_all();
+        }
+    }
+
+    fn look_at_next(&self) {
+        let kernel = self.processor.kernel();
+        let next = (self.audited.get() + 1) % self.settings.objects as u32;
+        self.audited.set(next);
+        self.demand(kernel.audit_object(Oid(next)), Failure::Kernel);
+        self.checks.count(Check::Object);
+        if self.processor.memory().objects[next as usize].state.get() == State::Free {
+            self.checks.count(Check::Residue);
+            self.demand(kernel.audit_zeroed(Oid(next)), Failure::Kernel);
         }
     }
 
