@@ -9,6 +9,7 @@
 //! | `faulty` | lets children fault in every way; with an argument, faults itself in that way | the reset capability; a bank of 100 |
 //! | `runtime` | loses memory, heap and slots, and goes on | the reset capability; a bank of 300 |
 //! | `checker` | stands in for `netstack`: checks numbered frames, searches its receive memory | what a stack gets |
+//! | `fuzzer` | has hostile processes invoke by a grammar, and looks at what they come by | init's place; `bin/fuzzer` in the archive |
 //! | `rogue` | stands in for `netstack`, honest or hostile by the user's name | what a stack gets |
 //!
 //! They run in init's place, or are started by init, with init's authorities in the same slots

@@ -21,6 +21,10 @@ pub const CASES: &[Entry] = &[
         invoker,
     ),
     ("guests.every_fault_is_told_to_the_keeper", faulty),
+    (
+        "guests.hostile_processes_come_by_nothing_that_is_not_theirs",
+        hostile,
+    ),
     ("guests.the_runtime_survives_what_it_promises_to", runtime),
     ("guests.a_null_pointer_is_reported_with_its_backtrace", null),
     ("guests.a_write_to_receive_memory_is_reported", receive),
@@ -95,6 +99,24 @@ fn small_bank(case: &Case) -> Result<()> {
 
 fn invoker(case: &Case) -> Result<()> {
     counts(case, "invoker")
+}
+
+fn hostile(case: &Case) -> Result<()> {
+    let mut guest = Boot::new(case)
+        .init("fuzzer")
+        .append("rounds=20")
+        .append("log=error")
+        .machine(|machine| *machine = count_instructions())
+        .start()?;
+    let sums = guest.expect(
+        "fuzzer: 20 rounds, ([0-9]+) invocations, .*; sound",
+        seconds(120),
+    )?;
+    let outcome = guest.wait_exit(seconds(10))?;
+    let made: u64 = sums.group(1)?.parse()?;
+    ensure!(made > 100_000, "only {made} invocations");
+    ensure!(outcome == Outcome::Halted, "{outcome}");
+    Ok(())
 }
 
 fn faulty(case: &Case) -> Result<()> {
