@@ -16,14 +16,12 @@ impl Sum {
     /// The sum of bytes; the last one of an odd number counts as if a zero followed.
     pub fn of(bytes: &[u8]) -> Sum {
         let mut sum = Wide(0);
-        let mut blocks = bytes.chunks_exact(32);
-        for block in &mut blocks {
+        let (blocks, rest) = bytes.as_chunks::<64>();
+        for block in blocks {
             let (words, _) = block.as_chunks::<8>();
-            for word in words {
-                sum.add(*word);
-            }
+            sum.add_all(words);
         }
-        let (words, rest) = blocks.remainder().as_chunks::<8>();
+        let (words, rest) = rest.as_chunks::<8>();
         for word in words {
             sum.add(*word);
         }
@@ -95,13 +93,26 @@ impl Sum {
     }
 }
 
-/// The sum while it runs: carries pile up in the upper half.
-struct Wide(u128);
+/// The sum while it runs, of 64-bit words: each carry comes back in at the low end.
+struct Wide(u64);
 
 impl Wide {
     #[inline(always)]
     fn add(&mut self, word: [u8; 8]) {
-        self.0 += u128::from(u64::from_ne_bytes(word));
+        let (sum, carry) = self.0.overflowing_add(u64::from_ne_bytes(word));
+        // Where there is a carry, the sum has room for it.
+        self.0 = sum.wrapping_add(carry.into());
+    }
+
+    /// Adds words whose carries go from one to the next.
+    #[inline(always)]
+    fn add_all(&mut self, words: &[[u8; 8]]) {
+        let mut carry = false;
+        for word in words {
+            (self.0, carry) = self.0.carrying_add(u64::from_ne_bytes(*word), carry);
+        }
+        // A sum that came with a carry is at most 2^64 - 2: so is the next, whatever is added.
+        self.0 = self.0.wrapping_add(carry.into());
     }
 
     /// Adds fewer than eight bytes.
@@ -117,9 +128,8 @@ impl Wide {
     }
 
     fn fold(self) -> Sum {
-        // 2^16, 2^32 and 2^64 are all 1 modulo 2^16 - 1.
-        let low = self.0 as u64;
-        let sum = (low & 0xffff_ffff) + (low >> 32) + ((self.0 >> 64) as u64);
+        // 2^16 and 2^32 are both 1 modulo 2^16 - 1.
+        let sum = (self.0 & 0xffff_ffff) + (self.0 >> 32);
         let sum = (sum & 0xffff) + ((sum >> 16) & 0xffff) + (sum >> 32);
         Sum(((sum & 0xffff) + (sum >> 16)) as u32)
     }
@@ -190,6 +200,11 @@ mod tests {
 
     #[test]
     fn carries_survive_all_ones() {
+        // Where each addition but the first carries, of whole blocks and what is left of one.
+        for length in 1..300 {
+            let bytes = vec![0xff; length];
+            assert_eq!(Sum::of(&bytes).checksum(), naive(&bytes).to_be_bytes());
+        }
         let bytes = vec![0xff; 65_535];
         assert_eq!(Sum::of(&bytes).checksum(), naive(&bytes).to_be_bytes());
         assert_eq!(Sum::of(&[]).checksum(), [0xff, 0xff]);

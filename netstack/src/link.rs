@@ -45,6 +45,17 @@ pub trait Link {
     /// Sends the first `length` bytes of the buffer that [`Link::buffer`] gave out.
     fn send(&mut self, length: usize);
 
+    /// Sends the first `length` bytes of the buffer that [`Link::buffer`] gave out, and `rest` behind
+    /// them: what the stack has already need not be copied into the buffer first. Nothing is sent where
+    /// they are too long together.
+    fn send_with(&mut self, length: usize, rest: &[u8]) {
+        let whole = length + rest.len();
+        if let Some(behind) = self.buffer(whole).and_then(|frame| frame.get_mut(length..)) {
+            behind.copy_from_slice(rest);
+            self.send(whole);
+        }
+    }
+
     /// Everything that is to be sent for now was sent: the other end may be woken.
     fn flush(&mut self);
 

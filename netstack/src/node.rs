@@ -121,7 +121,7 @@ impl<L: Link> Node<L> {
         let packet = &mut frame[ETHERNET..];
         let result = fill(packet);
         let destination = seal(packet);
-        self.dispatch(destination, length);
+        self.dispatch(destination, length, &[]);
         result
     }
 
@@ -147,7 +147,30 @@ impl<L: Link> Node<L> {
         let payload = &mut packet[start..];
         fill(payload);
         finish_payload(payload, &header, check);
-        self.dispatch(Some(header.destination), start + length);
+        self.dispatch(Some(header.destination), start + length, &[]);
+    }
+
+    /// Sends a packet whose payload is `head`, its checksum included, and `rest` behind it: that is
+    /// copied straight to where the link sends from.
+    pub fn send_with(&mut self, header: Header, head: &[u8], rest: &[u8]) {
+        let start = start(&header);
+        let length = head.len() + rest.len();
+        if start + length > self.mtu {
+            return self.send_pieces(header, length, Check::Done, |payload| {
+                let (first, behind) = payload.split_at_mut(head.len());
+                first.copy_from_slice(head);
+                behind.copy_from_slice(rest);
+            });
+        }
+        let own = start + head.len();
+        let Some(frame) = self.link.buffer(ETHERNET + own) else {
+            self.counters.unsent += 1;
+            return;
+        };
+        let packet = &mut frame[ETHERNET..];
+        write_header(packet, &header, length, [0, 0, 0x40, 0]);
+        packet[start..].copy_from_slice(head);
+        self.dispatch(Some(header.destination), own, rest);
     }
 
     fn send_pieces(
@@ -197,22 +220,26 @@ impl<L: Link> Node<L> {
                 packet[start - extension..start].copy_from_slice(&fragment);
             }
             packet[start..].copy_from_slice(piece);
-            self.dispatch(Some(header.destination), start + piece.len());
+            self.dispatch(Some(header.destination), start + piece.len(), &[]);
         }
     }
 
-    /// Sends the packet of `length` bytes that lies in the link's buffer.
-    fn dispatch(&mut self, destination: Option<IpAddr>, length: usize) {
+    /// Sends the packet whose first `length` bytes lie in the link's buffer, with `rest` behind them.
+    fn dispatch(&mut self, destination: Option<IpAddr>, length: usize, rest: &[u8]) {
         let path = destination.map_or(Path::Nowhere, |to| self.path(to));
         let kind = match destination {
             Some(IpAddr::V6(_)) => TYPE_IPV6,
             _ => TYPE_IPV4,
         };
         match path {
-            Path::Station(mac) => self.send_frame(mac, kind, length),
+            Path::Station(mac) => self.send_frame_with(mac, kind, length, rest),
             Path::Waits(hop, ask) => {
-                let frame = self.link.buffer(ETHERNET + length);
-                if !frame.is_some_and(|frame| self.neighbors.wait(hop, frame)) {
+                let first = ETHERNET + length;
+                let waits = self.link.buffer(first + rest.len()).is_some_and(|frame| {
+                    frame[first..].copy_from_slice(rest);
+                    self.neighbors.wait(hop, frame)
+                });
+                if !waits {
                     self.counters.unsent += 1;
                 }
                 if ask {
@@ -257,6 +284,11 @@ impl<L: Link> Node<L> {
     /// Sends the payload of `length` bytes that lies in the link's buffer behind the place of its
     /// ethernet header.
     pub fn send_frame(&mut self, to: Mac, kind: [u8; 2], length: usize) {
+        self.send_frame_with(to, kind, length, &[]);
+    }
+
+    /// The same, with `rest` behind the payload.
+    fn send_frame_with(&mut self, to: Mac, kind: [u8; 2], length: usize, rest: &[u8]) {
         let Some(frame) = self.link.buffer(ETHERNET + length) else {
             self.counters.unsent += 1;
             return;
@@ -264,9 +296,9 @@ impl<L: Link> Node<L> {
         frame[..6].copy_from_slice(&to);
         frame[6..12].copy_from_slice(&self.mac);
         frame[12..ETHERNET].copy_from_slice(&kind);
-        self.link.send(ETHERNET + length);
+        self.link.send_with(ETHERNET + length, rest);
         self.counters.frames_out += 1;
-        self.counters.bytes_out += (ETHERNET + length) as u64;
+        self.counters.bytes_out += (ETHERNET + length + rest.len()) as u64;
     }
 
     /// Sends a whole frame as it is but for its source.

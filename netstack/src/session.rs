@@ -211,6 +211,11 @@ impl<P: Program> Link for SessionLink<'_, P> {
 
     #[inline]
     fn send(&mut self, length: usize) {
+        self.send_with(length, &[]);
+    }
+
+    #[inline]
+    fn send_with(&mut self, length: usize, rest: &[u8]) {
         let SessionLink {
             session: Some(session),
             frame,
@@ -219,13 +224,18 @@ impl<P: Program> Link for SessionLink<'_, P> {
         else {
             return;
         };
-        let Some(bytes) = frame.get(..length) else {
+        let whole = length + rest.len();
+        let Some(first) = frame.get(..length).filter(|_| whole <= frame.len()) else {
             return;
         };
         // The segment is our own, and the buffer lies in it; were it otherwise, nothing would go out.
-        let written = session.transmit_memory().write(session.buffer(), bytes);
+        let (memory, at) = (session.transmit_memory(), session.buffer());
+        let mut written = memory.write(at, first);
+        if !rest.is_empty() {
+            written = written.and_then(|()| memory.write(at + length, rest));
+        }
         if written.is_ok() {
-            self.with(|session, _| session.send(length as u32));
+            self.with(|session, _| session.send(whole as u32));
         }
     }
 

@@ -106,45 +106,42 @@ impl<L: Link> Node<L> {
         match datagram.destination {
             port::ECHO => {
                 // Swapping addresses and ports leaves the sum as it was.
-                let length = datagram.payload.len();
-                self.answer(packet, &datagram, length, Check::Done, |into| {
-                    into.copy_from_slice(datagram.payload);
-                });
+                let payload = datagram.payload;
+                let head = answer_header(&datagram, payload.len());
+                self.send_with(answer_to(packet), &head, payload);
             }
             _ => {
                 let length = chargen::datagram_length(datagram.payload.len());
-                self.answer(packet, &datagram, length, Check::Pseudo(6), |into| {
-                    chargen::fill(0, into);
+                let head = answer_header(&datagram, length);
+                let (total, check) = (HEADER + length, Check::Pseudo(6));
+                self.send(answer_to(packet), total, check, |bytes| {
+                    let (udp, payload) = bytes.split_at_mut(HEADER);
+                    udp.copy_from_slice(&head);
+                    chargen::fill(0, payload);
                 });
             }
         }
         Ok(())
     }
+}
 
-    fn answer(
-        &mut self,
-        packet: &Packet,
-        datagram: &Datagram,
-        length: usize,
-        check: Check,
-        fill: impl FnOnce(&mut [u8]),
-    ) {
-        let header = Header {
-            source: packet.destination,
-            destination: packet.source,
-            protocol: packet.protocol,
-            hop_limit: HOP_LIMIT,
-        };
-        let total = HEADER + length;
-        self.send(header, total, check, |bytes| {
-            let (udp, payload) = bytes.split_at_mut(HEADER);
-            udp[..2].copy_from_slice(&datagram.destination.to_be_bytes());
-            udp[2..4].copy_from_slice(&datagram.source.to_be_bytes());
-            udp[4..6].copy_from_slice(&(total as u16).to_be_bytes());
-            udp[6..].copy_from_slice(&datagram.checksum);
-            fill(payload);
-        });
+/// What an answer to a packet says of itself.
+fn answer_to(packet: &Packet) -> Header {
+    Header {
+        source: packet.destination,
+        destination: packet.source,
+        protocol: packet.protocol,
+        hop_limit: HOP_LIMIT,
     }
+}
+
+/// The UDP header of an answer to a datagram, with that one's checksum.
+fn answer_header(datagram: &Datagram, length: usize) -> [u8; HEADER] {
+    let [a, b] = datagram.destination.to_be_bytes();
+    let [c, d] = datagram.source.to_be_bytes();
+    let [e, f] = ((HEADER + length) as u16).to_be_bytes();
+    let [g, h] = datagram.checksum;
+    [a, b, c, d, e, f, g, h]
 }
 
 /// Whether a UDP packet is from a DHCP server to a client.
