@@ -86,8 +86,8 @@ impl<P: Program> Session<P> {
         self.frame_limit
     }
 
-    /// Longest frame that can be sent: as long as those that come, or less where the driver takes none
-    /// so long, or the transmit segment has few pages.
+    /// Longest frame that can be sent: as long as those that come, or less where the transmit segment
+    /// has few pages.
     pub const fn send_limit(&self) -> u32 {
         self.sender.frame_limit()
     }

@@ -1,6 +1,5 @@
 //! Attaching.
 
-use abi::PAGE_SIZE;
 use abi::cap::{CapAddr, Rights};
 use sys::bank::Bank;
 use sys::object::Notify;
@@ -11,10 +10,6 @@ use crate::port::{AttachError, Into, Link, Offer, Port};
 use crate::program::Program;
 use crate::refusal::Refusal;
 use crate::segment::TransmitSegment;
-
-/// Longest frame that the driver takes from a client: it ends the session of one that sends in several
-/// pieces. Frames that come may be as long as the link carries.
-const LONGEST_TAKEN: u32 = PAGE_SIZE as u32;
 
 impl<P: Program> Session<P> {
     /// Attaches to a port. The session's receive pages are paid by `bank`; `notify` is signalled when
@@ -79,7 +74,7 @@ impl<P: Program> Session<P> {
             receive_memory: program.shared(&place),
             transmit_memory,
             receiver,
-            sender: Sender::new(segment.pages(), attached.frame_limit.min(LONGEST_TAKEN)),
+            sender: Sender::new(segment.pages(), attached.frame_limit),
             frame_limit: attached.frame_limit,
             mac: attached.mac,
             place,
