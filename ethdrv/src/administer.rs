@@ -1,6 +1,7 @@
 //! The administration: init makes ports, looks at them, and takes them away.
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 
 use abi::error::{EBADF, EEXIST, EINVAL, EMFILE, ENOENT, ENOMEM, ENOSYS};
 use dev::admin::{self, method};
@@ -84,6 +85,7 @@ impl<P: Program, T: Transport> Driver<P, T> {
                 rate.check(limit)?;
                 port.settings.rate = rate;
                 port.bucket = Bucket::new(rate.bytes_per_second, rate.burst);
+                self.share_anew(number);
                 words(&[])
             }
             method::INSPECT => inspect(port),
@@ -103,11 +105,7 @@ impl<P: Program, T: Transport> Driver<P, T> {
         let index = match self.ports.iter().position(Option::is_none) {
             Some(free) => free,
             None if self.ports.len() < MOST_PORTS => {
-                let ports = self.ports.len() + 1;
-                if self.ports.try_reserve(1).is_err()
-                    || !self.posting.reserve(ports)
-                    || self.gone.try_reserve(ports).is_err()
-                {
+                if !self.reserve(self.ports.len() + 1) {
                     return Err(Error::new(ENOMEM).into());
                 }
                 self.ports.push(None);
@@ -141,6 +139,22 @@ impl<P: Program, T: Transport> Driver<P, T> {
         log::debug!("port {}: added", settings.mac);
         let answer = Message::new(&[number as u64]).with_caps(&[scratch]);
         Ok(Outcome::AnswerAndEmpty(answer, scratch))
+    }
+
+    /// Makes room for so many ports in all that a port may have to stand in. `false`: there is no memory.
+    fn reserve(&mut self, ports: usize) -> bool {
+        let room = |list: &mut Vec<PortNumber>| {
+            let missing = ports.saturating_sub(list.len());
+            list.try_reserve(missing).is_ok()
+        };
+        room(&mut self.gone)
+            && room(&mut self.dirty)
+            && self.ports.try_reserve(1).is_ok()
+            && self.jobs.reserve(ports)
+            && self.posting.reserve(ports)
+            && self.schedule.reserve(ports)
+            && self.fanout.reserve(ports)
+            && self.demux.reserve(ports)
     }
 
     /// Takes in an aperture for receive pages.
@@ -192,7 +206,7 @@ impl<P: Program, T: Transport> Driver<P, T> {
         if matches!(port.state, State::Idle) {
             // Nothing to undo; but the end is the same.
             port.state = State::Closing(Closing::nothing());
-            self.jobs.push_back(number);
+            self.jobs.push(number);
         }
         if self.close_for_good(number) {
             self.demux.remove(mac);

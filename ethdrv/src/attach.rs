@@ -9,7 +9,7 @@ mod make;
 use alloc::vec::Vec;
 
 use abi::batch::LIMIT;
-use abi::cap::{CapAddr, Rights};
+use abi::cap::{CapAddr, NONE, Rights};
 use abi::error::{EACCES, EBADF, EMFILE, ENOMEM, OK};
 use dev::layout::FIRST_TRANSMIT_PAGE;
 use dev::program::{PROCESS, weaken};
@@ -172,18 +172,15 @@ impl<P: Program> Attaching<P> {
     }
 
     /// It failed: what is to be undone, and the slots that are to be emptied then.
-    pub fn into_ruins(self) -> (Assets<P>, Vec<CapAddr>) {
+    pub fn into_ruins(self) -> (Assets<P>, [CapAddr; 4]) {
         let slots = self.slots();
         (self.assets, slots)
     }
 
     /// What is to be emptied when it fails, beside the assets.
-    fn slots(&self) -> Vec<CapAddr> {
-        [Some(self.bank), Some(self.segment), Some(self.notify)]
-            .into_iter()
-            .chain([self.session_bank])
-            .flatten()
-            .collect()
+    fn slots(&self) -> [CapAddr; 4] {
+        let bank = self.session_bank.unwrap_or(NONE);
+        [self.bank, self.segment, self.notify, bank]
     }
 }
 
@@ -242,9 +239,7 @@ impl<P: Program, T: Transport> Driver<P, T> {
 
     /// Refuses an attempt of which nothing was made yet.
     pub(crate) fn reject(&mut self, attaching: Attaching<P>, refusal: Refusal) {
-        for slot in attaching.slots() {
-            self.program.give_slot(slot);
-        }
+        give_slots(&self.program, attaching.slots());
         let answer = Message::new(&[refusal as u64]);
         self.answer(attaching.resume, refusal.error().0, &answer);
     }
@@ -277,32 +272,29 @@ impl<P: Program, T: Transport> Driver<P, T> {
         let mut assets = assets;
         let pages = ReceivePages::new(receive_pages);
         let slots = receive_pages + hidden_pages(receive_pages);
-        // The transmit pages are noted when the session begins: what is free now is free then.
-        let transmit = Vec::<TransmitPage>::new().try_reserve_exact(assets.pins.len());
-        let room = transmit.is_ok() && assets.slots.try_reserve(slots as usize).is_ok();
-        let room = room && assets.away.try_reserve(slots as usize).is_ok();
+        let room = assets.slots.try_reserve(slots as usize).is_ok()
+            && assets.away.try_reserve(slots as usize).is_ok();
+        let transmit = note_pages(&assets, transmit_pages);
         let per_frame = prepare_frame_pins(&mut assets, transmit_pages);
-        let (Ok(caps), Some(receive), Some(pages), true, Ok(per_frame)) =
-            (answered, receive, pages, room, per_frame)
+        let (Ok(caps), Some(receive), Some(pages), true, Some(transmit), Ok(per_frame)) =
+            (answered, receive, pages, room, transmit, per_frame)
         else {
             answered
                 .iter()
                 .flat_map(|caps| &caps[..3])
                 .for_each(|slot| self.program.give_slot(*slot));
-            let closing = Closing::refused(assets, [notify].into(), resume, Refusal::DriverFull);
+            let slots = [notify, NONE, NONE, NONE];
+            let closing = Closing::refused(assets, slots, resume, Refusal::DriverFull);
             port.state = State::Closing(closing);
-            self.jobs.push_back(number);
+            self.jobs.push(number);
             return;
         };
         let memory = port.window.memory().clone();
-        let begun = Session::begin(serial, receive, memory, pages, notify, assets);
+        let begun = Session::begin(serial, receive, memory, pages, transmit, notify, assets);
         let (status, answer) = match begun {
             Ok(mut session) => {
-                if let Some((pins, pages)) = per_frame {
-                    session.transmit_pages = pages;
-                    session.frame_pins = Some(pins);
-                    self.pinning_per_frame += 1;
-                }
+                self.pinning_per_frame += per_frame.is_some() as u32;
+                session.frame_pins = per_frame;
                 let pages = session.pages.total() as u64;
                 port.state = State::Open(session);
                 port.refusal = None;
@@ -318,9 +310,10 @@ impl<P: Program, T: Transport> Driver<P, T> {
             }
             Err((_, assets)) => {
                 // Its bank went while it attached: to be undone, and refused when that is done.
-                let closing = Closing::refused(assets, [notify].into(), resume, Refusal::NotABank);
+                let slots = [notify, NONE, NONE, NONE];
+                let closing = Closing::refused(assets, slots, resume, Refusal::NotABank);
                 port.state = State::Closing(closing);
-                self.jobs.push_back(number);
+                self.jobs.push(number);
                 caps[..3]
                     .iter()
                     .for_each(|slot| self.program.give_slot(*slot));
@@ -398,6 +391,24 @@ fn next_pins<P: Program>(attaching: &Attaching<P>, pinning: Pinning) -> (Step, W
     (step, wanted)
 }
 
+/// What is noted of transmit pages: where those that are pinned lie for the device. `None`: there is no
+/// memory.
+pub fn note_pages<P: Program>(assets: &Assets<P>, pages: u16) -> Option<Vec<TransmitPage>> {
+    let mut noted = Vec::new();
+    noted.try_reserve_exact(pages as usize).ok()?;
+    let pins = assets.pins.iter().skip(FIRST_TRANSMIT_PAGE as usize);
+    noted.extend(pins.map(|pin| TransmitPage {
+        address: pin.address(),
+        busy: 0,
+    }));
+    let unpinned = TransmitPage {
+        address: 0,
+        busy: 0,
+    };
+    noted.resize(pages as usize, unpinned);
+    Some(noted)
+}
+
 /// What it takes to pin per frame, if the transmit segment was kept for that.
 ///
 /// # Errors
@@ -405,23 +416,21 @@ fn next_pins<P: Program>(attaching: &Attaching<P>, pinning: Pinning) -> (Step, W
 fn prepare_frame_pins<P: Program>(
     assets: &mut Assets<P>,
     pages: u16,
-) -> Result<Option<(FramePins, Vec<TransmitPage>)>, Error> {
+) -> Result<Option<FramePins>, Error> {
     let Some(segment) = assets.transmit else {
         return Ok(None);
     };
     let full = Error::new(ENOMEM);
-    let mut unpinned = Vec::new();
-    unpinned
-        .try_reserve_exact(pages as usize)
-        .and_then(|()| assets.pins.try_reserve(pages as usize))
-        .map_err(|_| full)?;
-    let page = TransmitPage {
-        address: 0,
-        busy: 0,
-    };
-    unpinned.resize(pages as usize, page);
+    let room = assets.pins.try_reserve(pages as usize);
+    room.map_err(|_| full)?;
     let pins = FramePins::new(Cap::at(segment), pages).ok_or(full)?;
-    Ok(Some((pins, unpinned)))
+    Ok(Some(pins))
+}
+
+/// Empties slots, as far as there are any.
+pub fn give_slots<P: Program>(program: &P, slots: [CapAddr; 4]) {
+    let taken = slots.into_iter().filter(|slot| *slot != NONE);
+    taken.for_each(|slot| program.give_slot(slot));
 }
 
 fn refuse_pin(error: Error) -> Refusal {

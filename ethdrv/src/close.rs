@@ -4,16 +4,14 @@
 //! stops being served, then those of its pages that the device has are exchanged for the driver's own,
 //! then they all go back to its bank, then the pins go, then it is told.
 
-use alloc::vec::Vec;
-
 use abi::batch::LIMIT;
-use abi::cap::CapAddr;
+use abi::cap::{CapAddr, NONE};
 use abi::error::OK;
 use dev::refusal::Refusal;
 use dev::{Activity, Program};
 use sys::Message;
 
-use crate::attach::Attaching;
+use crate::attach::{Attaching, give_slots};
 use crate::demux::PortNumber;
 use crate::driver::Driver;
 use crate::port::State;
@@ -29,10 +27,11 @@ pub struct Closing<P: Program> {
     /// Nothing is left to do but to wait for these.
     idle: bool,
     assets: Assets<P>,
-    /// Slots to be emptied.
-    slots: Vec<CapAddr>,
-    /// Who waits for the end.
-    waiters: Vec<CapAddr>,
+    /// Slots to be emptied, as far as there are any.
+    slots: [CapAddr; 4],
+    /// Who waits for the end, and how many.
+    waiters: [CapAddr; MOST_WAITERS],
+    waiting: usize,
     /// Who attached in vain, and why.
     refused: Option<(CapAddr, Refusal)>,
     /// Who attaches next.
@@ -59,19 +58,15 @@ impl<P: Program> Closing<P> {
     /// What is left of an attempt to attach.
     pub(crate) fn refused(
         assets: Assets<P>,
-        slots: Vec<CapAddr>,
+        slots: [CapAddr; 4],
         resume: CapAddr,
         refusal: Refusal,
     ) -> Closing<P> {
         Closing {
-            in_flight: 0,
-            idle: false,
             assets,
             slots,
-            waiters: Vec::new(),
             refused: Some((resume, refusal)),
-            next: None,
-            removed: false,
+            ..Closing::nothing()
         }
     }
 
@@ -81,8 +76,9 @@ impl<P: Program> Closing<P> {
             in_flight: 0,
             idle: false,
             assets: Assets::new(),
-            slots: Vec::new(),
-            waiters: Vec::new(),
+            slots: [NONE; 4],
+            waiters: [NONE; MOST_WAITERS],
+            waiting: 0,
             refused: None,
             next: None,
             removed: false,
@@ -95,13 +91,9 @@ impl<P: Program> Closing<P> {
         }
         Closing {
             in_flight: session.in_flight,
-            idle: false,
             assets: session.assets,
-            slots: [session.notify].into(),
-            waiters: Vec::new(),
-            refused: None,
-            next: None,
-            removed: false,
+            slots: [session.notify, NONE, NONE, NONE],
+            ..Closing::nothing()
         }
     }
 
@@ -122,12 +114,15 @@ impl<P: Program> Closing<P> {
 
     /// Whether enough wait for the end.
     pub(crate) const fn is_crowded(&self) -> bool {
-        self.waiters.len() >= MOST_WAITERS
+        self.waiting >= MOST_WAITERS
     }
 
-    /// Somebody wants to know when it is over.
+    /// Somebody wants to know when it is over. To be asked [first](Closing::is_crowded).
     pub(crate) fn wait(&mut self, resume: CapAddr) {
-        self.waiters.push(resume);
+        if let Some(free) = self.waiters.get_mut(self.waiting) {
+            *free = resume;
+            self.waiting += 1;
+        }
     }
 }
 
@@ -145,11 +140,12 @@ impl<P: Program, T: Transport> Driver<P, T> {
         self.awaiting_room -= session.awaits_room as u32;
         self.awaiting_flights += (session.in_flight > 0) as u32;
         self.pinning_per_frame -= session.frame_pins.is_some() as u32;
+        self.flood.leave(&session.budget);
         self.leave_pages(number, &mut session);
         if let Some(port) = self.port(number) {
             port.state = State::Closing(Closing::of(session));
         }
-        self.jobs.push_back(number);
+        self.jobs.push(number);
         self.tell_observer();
     }
 
@@ -242,9 +238,7 @@ impl<P: Program, T: Transport> Driver<P, T> {
             return;
         };
         let gone = if closing.removed { entry.take() } else { None };
-        for slot in closing.slots {
-            self.program.give_slot(slot);
-        }
+        give_slots(&self.program, closing.slots);
         if let Some((resume, refusal)) = closing.refused {
             let answer = Message::new(&[refusal as u64]);
             self.answer(resume, refusal.error().0, &answer);
@@ -259,14 +253,14 @@ impl<P: Program, T: Transport> Driver<P, T> {
                 self.reject(attaching, Refusal::PortRemoved);
             }
         }
-        for resume in closing.waiters {
+        for resume in closing.waiters.into_iter().take(closing.waiting) {
             self.answer(resume, OK, &Message::default());
         }
         if let Some(attaching) = next
             && let Some(port) = self.ports.get_mut(number as usize).and_then(Option::as_mut)
         {
             port.state = State::Attaching(attaching);
-            self.jobs.push_back(number);
+            self.jobs.push(number);
         }
     }
 }

@@ -18,8 +18,10 @@ use dev::{Activity, Program};
 use ring::Descriptor;
 use sys::{Fault, Mem};
 
+use crate::assembly;
 use crate::demux::PortNumber;
 use crate::driver::{Driver, session};
+use crate::flood::TURN;
 use crate::misbehaviour::End;
 use crate::planted;
 use crate::session::Session;
@@ -27,8 +29,9 @@ use crate::slots::{Owner, Page, SlotNumber, Slots};
 use crate::strategy::Way;
 use crate::transport::Transport;
 
-/// Pieces that wait in a round, roughly.
-const EXPECTED: usize = 2 * LIMIT;
+/// Most pieces that wait at a time: no frame has more than the buffers that it came in, and those of a
+/// round are told at its end. The frame that is put together may have come in some before.
+const MOST_WAITING: usize = TURN as usize + assembly::MOST;
 
 /// A page that is to be exchanged.
 #[derive(Clone, Copy, Debug)]
@@ -84,7 +87,7 @@ pub struct Deliveries {
 impl Deliveries {
     /// Makes room for a round. `false`: there is no memory.
     pub fn reserve(&mut self) -> bool {
-        self.waiting.try_reserve(EXPECTED).is_ok()
+        self.waiting.try_reserve(MOST_WAITING).is_ok()
     }
 
     /// Exchanges that wait.
@@ -96,6 +99,10 @@ impl Deliveries {
     /// One more.
     #[inline]
     pub fn add(&mut self, delivery: Delivery) {
+        debug_assert!(
+            self.waiting.len() < MOST_WAITING,
+            "more than a round brings"
+        );
         self.exchanges += delivery.swap.is_some() as usize;
         self.waiting.push(delivery);
     }

@@ -2,11 +2,10 @@
 //!
 //! The look-up takes the same time however many ports there are.
 
-use alloc::collections::BTreeSet;
-use core::ops::Bound;
-
 use dev::Mac;
 use hashbrown::HashMap;
+
+use crate::members::Members;
 
 /// Most groups that a session subscribes to.
 pub const MOST_GROUPS: usize = 32;
@@ -33,8 +32,8 @@ pub struct Demux {
     /// What was found last for either side: traffic comes in bursts.
     last: [(Mac, Option<PortNumber>); 2],
     /// Sessions that receive broadcast: all.
-    everybody: BTreeSet<PortNumber>,
-    groups: HashMap<Mac, BTreeSet<PortNumber>>,
+    everybody: Members,
+    groups: HashMap<Mac, Members>,
     /// Stations or groups came or went.
     changed: bool,
 }
@@ -44,7 +43,7 @@ impl Default for Demux {
         Demux {
             stations: HashMap::default(),
             last: [NOBODY; 2],
-            everybody: BTreeSet::new(),
+            everybody: Members::default(),
             groups: HashMap::default(),
             changed: false,
         }
@@ -52,6 +51,12 @@ impl Default for Demux {
 }
 
 impl Demux {
+    /// Makes room for so many ports. `false`: there is no memory.
+    pub fn reserve(&mut self, ports: usize) -> bool {
+        let missing = ports.saturating_sub(self.stations.len());
+        self.stations.try_reserve(missing).is_ok() && self.everybody.reserve(ports)
+    }
+
     /// Whether an address is a port's.
     pub fn is_taken(&self, mac: Mac) -> bool {
         self.stations.contains_key(&mac)
@@ -88,7 +93,7 @@ impl Demux {
 
     /// A session ends.
     pub fn close(&mut self, port: PortNumber, groups: &[Mac]) {
-        self.everybody.remove(&port);
+        self.everybody.remove(port);
         for group in groups {
             self.unsubscribe(port, *group);
         }
@@ -102,15 +107,22 @@ impl Demux {
             return false;
         }
         let members = self.groups.entry(group).or_default();
-        self.changed |= members.is_empty();
-        members.insert(port);
-        true
+        let first = members.is_empty();
+        if members.reserve(members.len() + 1) {
+            members.insert(port);
+            self.changed |= first;
+            return true;
+        }
+        if first {
+            self.groups.remove(&group);
+        }
+        false
     }
 
     /// A session no longer wants a group's frames.
     pub fn unsubscribe(&mut self, port: PortNumber, group: Mac) {
         if let Some(members) = self.groups.get_mut(&group) {
-            members.remove(&port);
+            members.remove(port);
             if members.is_empty() {
                 self.groups.remove(&group);
                 self.changed = true;
@@ -136,20 +148,16 @@ impl Demux {
 
     /// How many sessions receive a group's frames.
     pub fn members(&self, group: Mac) -> usize {
-        self.set(group).map_or(0, BTreeSet::len)
+        self.set(group).map_or(0, Members::len)
     }
 
     /// The first session after `last` that receives a group's frames, or the first at all. Sessions
     /// that come and go meanwhile neither lose nor double anybody else's frame.
     pub fn next_member(&self, group: Mac, last: Option<PortNumber>) -> Option<PortNumber> {
-        let from = last.map_or(Bound::Unbounded, Bound::Excluded);
-        self.set(group)?
-            .range((from, Bound::Unbounded))
-            .next()
-            .copied()
+        self.set(group)?.after(last)
     }
 
-    fn set(&self, group: Mac) -> Option<&BTreeSet<PortNumber>> {
+    fn set(&self, group: Mac) -> Option<&Members> {
         match group == Mac::BROADCAST {
             true => Some(&self.everybody),
             false => self.groups.get(&group),
@@ -165,10 +173,16 @@ mod tests {
     const B: Mac = Mac::new([2, 0, 0, 0, 0, 2]);
     const GROUP: Mac = Mac::new([0x33, 0x33, 0, 0, 0, 1]);
 
+    fn roomy() -> Demux {
+        let mut demux = Demux::default();
+        assert!(demux.reserve(10));
+        demux
+    }
+
     #[test]
     fn what_was_found_last_is_forgotten_when_it_changes() {
         for side in [Side::Wire, Side::Sessions] {
-            let mut demux = Demux::default();
+            let mut demux = roomy();
             assert_eq!(demux.station(Mac::from_word(0), side), None);
             assert_eq!(demux.station(A, side), None);
             demux.add(A, 3);
@@ -185,7 +199,7 @@ mod tests {
 
     #[test]
     fn members_come_once_each_while_others_come_and_go() {
-        let mut demux = Demux::default();
+        let mut demux = roomy();
         for port in [5, 1, 9] {
             demux.open(port);
             demux.subscribe(port, GROUP);
@@ -209,7 +223,7 @@ mod tests {
 
     #[test]
     fn the_device_is_told_when_stations_or_groups_come_and_go_and_only_then() {
-        let mut demux = Demux::default();
+        let mut demux = roomy();
         assert!(!demux.take_change());
         demux.add(A, 3);
         assert!(demux.take_change());

@@ -6,7 +6,6 @@
 //! to do.
 
 use alloc::boxed::Box;
-use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use abi::cap::CapAddr;
@@ -23,7 +22,9 @@ use crate::buffers::{Buffers, PoolTooSmall};
 use crate::deliveries::Deliveries;
 use crate::demux::{Demux, PortNumber};
 use crate::flight::Flights;
+use crate::flood::Flood;
 use crate::frame::LONGEST;
+use crate::jobs::Jobs;
 use crate::misbehaviour::{End, Misbehaved};
 use crate::multicast::Fanout;
 use crate::port::{Bit, Port, State, TIMER_BIT};
@@ -47,6 +48,8 @@ pub struct Driver<P: Program, T: Transport> {
     pub(crate) ports: Vec<Option<Box<Port<P>>>>,
     pub(crate) demux: Demux,
     pub(crate) fanout: Fanout,
+    /// What each session may receive while more comes than can be taken.
+    pub(crate) flood: Flood,
     pub(crate) schedule: Schedule,
     /// The frame that is being put together.
     pub(crate) assembly: Assembly,
@@ -60,8 +63,8 @@ pub struct Driver<P: Program, T: Transport> {
     pub(crate) gone: Vec<PortNumber>,
     /// Sessions with something to publish.
     pub(crate) dirty: Vec<PortNumber>,
-    /// Ports that attach or close.
-    pub(crate) jobs: VecDeque<PortNumber>,
+    /// Ports that attach or close, or go over to another strategy.
+    pub(crate) jobs: Jobs,
     /// Sessions that wait for frames to leave.
     pub(crate) awaiting_room: u32,
     /// Ports that wait for frames to leave, to be closed.
@@ -148,6 +151,7 @@ impl<P: Program, T: Transport> Driver<P, T> {
             ports: Vec::new(),
             demux: Demux::default(),
             fanout: Fanout::new(),
+            flood: Flood::default(),
             schedule: Schedule::new(),
             assembly: Assembly::new(),
             slots: Slots::default(),
@@ -155,7 +159,7 @@ impl<P: Program, T: Transport> Driver<P, T> {
             deliveries: Deliveries::default(),
             gone: Vec::new(),
             dirty: Vec::new(),
-            jobs: VecDeque::new(),
+            jobs: Jobs::default(),
             awaiting_room: 0,
             awaiting_flights: 0,
             pinning_per_frame: 0,

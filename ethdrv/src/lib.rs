@@ -12,10 +12,10 @@
 //! | file | what |
 //! | --- | --- |
 //! | [`driver`] | parts, rounds, loop |
-//! | `serve`, `administer`, [`attach`], `close` | messages; sessions begin and end, a piece at a time |
+//! | `serve`, `administer`, [`attach`], `close`, [`jobs`] | messages; sessions begin and end, a piece at a time |
 //! | [`reception`] | messages as such: slots, callers, answers |
 //! | [`port`], [`session`], [`pages`] | what a user was granted, and what came of it |
-//! | `receive`, [`assembly`], [`demux`], [`strategy`], [`deliveries`], [`multicast`] | from the device to sessions |
+//! | `receive`, [`assembly`], [`demux`], [`members`], [`flood`], [`strategy`], [`deliveries`], [`multicast`] | from the device to sessions |
 //! | [`slots`], [`posting`], [`receiving`], `switch` | pages of sessions that the device fills |
 //! | `transmit`, [`outgoing`], `outlet`, [`check`], [`bound`], [`schedule`], [`bucket`], [`flight`] | from sessions to the device |
 //! | [`buffers`], [`frame`], [`transport`] | the driver's own memory, frames, the device |
@@ -41,8 +41,11 @@ pub mod deliveries;
 pub mod demux;
 pub mod driver;
 pub mod flight;
+pub mod flood;
 pub mod frame;
 pub mod grant;
+pub mod jobs;
+pub mod members;
 pub mod misbehaviour;
 pub mod multicast;
 pub mod outgoing;

@@ -14,8 +14,8 @@ use dev::statistics::Counter;
 use crate::buffers::Buffer;
 use crate::demux::PortNumber;
 use crate::driver::{Driver, session};
-use crate::port::Port;
-use crate::receiving::Phase;
+use crate::port::{Port, State};
+use crate::receiving::{Phase, Receiving};
 use crate::session::Session;
 use crate::slots::{Page, SlotNumber, Slots};
 use crate::transport::{Piece, Transport};
@@ -77,6 +77,15 @@ impl Posting {
     pub fn leave(&mut self, share: u16) {
         self.shares -= share as u64;
         self.flipping -= 1;
+    }
+
+    /// A session that flips has another share from now on.
+    pub fn share(&mut self, receiving: &mut Receiving, share: u16) {
+        if receiving.phase == Phase::Flipping {
+            self.leave(receiving.share);
+            self.enter(share);
+            receiving.share = share;
+        }
     }
 
     /// How many buffers are to be posted, with the driver's own where there are too few pages.
@@ -217,7 +226,18 @@ impl<P: Program, T: Transport> Driver<P, T> {
         let receiving = &mut session.receiving;
         if receiving.phase == Phase::Draining && receiving.away == 0 && !receiving.working {
             receiving.working = true;
-            self.jobs.push_back(number);
+            self.jobs.push(number);
+        }
+    }
+
+    /// A port's share is another one.
+    pub(crate) fn share_anew(&mut self, number: PortNumber) {
+        if let Some(port) = self.ports.get_mut(number as usize).and_then(Option::as_mut)
+            && let State::Open(session) = &mut port.state
+        {
+            let share = port.settings.rate.share;
+            self.posting.share(&mut session.receiving, share);
+            self.post_more();
         }
     }
 

@@ -14,6 +14,7 @@ use crate::buffers::{Buffer, Fragment};
 use crate::deliveries::{Deliveries, Delivery, count};
 use crate::demux::{PortNumber, Side};
 use crate::driver::{Driver, session};
+use crate::flood::TURN;
 use crate::frame::{Header, Part, Source, Stretch};
 use crate::misbehaviour::End;
 use crate::port::{Port, State};
@@ -22,9 +23,6 @@ use crate::session::Session;
 use crate::slots::Slots;
 use crate::strategy::{Undelivered, Way, copy};
 use crate::transport::{Received, Transport};
-
-/// Buffers taken from the device in a round.
-const ROUND: usize = 64;
 
 /// What comes with a frame beside its bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +39,8 @@ impl<P: Program, T: Transport> Driver<P, T> {
     /// Takes frames from the device. `true`: there may be more.
     pub(crate) fn receive(&mut self) -> bool {
         let mut more = true;
-        for _ in 0..ROUND {
+        self.flood.turn();
+        for _ in 0..TURN {
             let (pool, slots, buffers) = (&self.pool, &self.slots, &self.buffers);
             let headroom = |token, offset| {
                 let (buffer, offset) = buffers.headroom(token, offset)?;
@@ -53,6 +52,7 @@ impl<P: Program, T: Transport> Driver<P, T> {
             };
             match self.transport.receive(headroom) {
                 Ok(None) => {
+                    self.flood.over();
                     more = false;
                     break;
                 }
@@ -143,15 +143,27 @@ impl<P: Program, T: Transport> Driver<P, T> {
     #[inline(always)]
     fn deliver_received(&mut self, number: PortNumber, fragments: &[Fragment]) -> Result<(), End> {
         let length = fragments.iter().map(|one| one.part.length).sum();
-        let (flips, flipping) = match self.ports.get(number as usize).and_then(Option::as_ref) {
-            Some(port) => match &port.state {
-                State::Open(Session { receiving, .. }) => (
-                    receiving.flips(&port.settings.receive, length),
+        let port = self.ports.get_mut(number as usize).and_then(Option::as_mut);
+        let (flips, flipping) = match port.map(Box::as_mut) {
+            Some(Port {
+                state: State::Open(session),
+                settings,
+                counters,
+                ..
+            }) => {
+                let (share, buffers) = (settings.rate.share, fragments.len() as u32);
+                if !session.budget.take(&mut self.flood, share, buffers) {
+                    counters.count(Counter::OverBudget);
+                    self.release_all(fragments);
+                    return Ok(());
+                }
+                let receiving = &session.receiving;
+                (
+                    receiving.flips(&settings.receive, length),
                     receiving.phase == Phase::Flipping,
-                ),
-                _ => (false, false),
-            },
-            None => (false, false),
+                )
+            }
+            _ => (false, false),
         };
         if flips {
             match self.flip(number, fragments) {

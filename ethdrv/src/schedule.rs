@@ -23,6 +23,13 @@ impl Schedule {
         Schedule::default()
     }
 
+    /// Makes room for so many sessions. `false`: there is no memory.
+    pub fn reserve(&mut self, sessions: usize) -> bool {
+        let active = sessions.saturating_sub(self.active.len());
+        let throttled = sessions.saturating_sub(self.throttled.len());
+        self.active.try_reserve(active).is_ok() && self.throttled.try_reserve(throttled).is_ok()
+    }
+
     /// A session wants to send. The caller sees to it that it stands here once.
     pub fn add(&mut self, port: PortNumber) {
         self.active.push_back(port);

@@ -123,7 +123,7 @@ impl<P: Program, T: Transport> Driver<P, T> {
             State::Closing(closing) => closing.next = Some(attaching),
             _ => {
                 port.state = State::Attaching(attaching);
-                self.jobs.push_back(number);
+                self.jobs.push(number);
             }
         }
         Ok(Outcome::Later)
@@ -200,11 +200,11 @@ impl<P: Program, T: Transport> Driver<P, T> {
 
     /// Takes a step of one attachment or closing.
     pub(crate) fn work(&mut self) {
-        let Some(number) = self.jobs.pop_front() else {
+        let Some(number) = self.jobs.pop() else {
             return;
         };
         if self.attach_step(number) || self.close_step(number) || self.switch_step(number) {
-            self.jobs.push_back(number);
+            self.jobs.push(number);
         }
     }
 

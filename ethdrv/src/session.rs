@@ -3,13 +3,14 @@
 use alloc::vec::Vec;
 
 use abi::cap::CapAddr;
-use dev::layout::{FILLED, FIRST_TRANSMIT_PAGE, RETURNED, TRANSMIT};
+use dev::layout::{FILLED, RETURNED, TRANSMIT};
 use dev::program::BANK;
 use dev::window::Pinned;
 use dev::{Mac, Program};
 use ring::{CAPACITY, Consumer, Producer};
 use sys::{Mem, Message, Sys};
 
+use crate::flood::Budget;
 use crate::misbehaviour::{End, Kind};
 use crate::outgoing::{Outgoing, TransmitPage};
 use crate::pages::ReceivePages;
@@ -37,6 +38,8 @@ pub struct Session<P: Program, M = <P as Program>::Own> {
     pub pages: ReceivePages,
     /// How it receives.
     pub receiving: Receiving,
+    /// What it may receive while more comes than the driver can take.
+    pub budget: Budget,
     /// The transmit pages.
     pub transmit_pages: Vec<TransmitPage>,
     /// Frames that the device or other sessions still need.
@@ -153,6 +156,7 @@ impl<P: Program, M: Mem> Session<P, M> {
         receive: P::Shared,
         transmit_memory: M,
         pages: ReceivePages,
+        transmit_pages: Vec<TransmitPage>,
         notify: CapAddr,
         assets: Assets<P>,
     ) -> Result<Session<P, M>, (End, Assets<P>)> {
@@ -168,15 +172,6 @@ impl<P: Program, M: Mem> Session<P, M> {
         if let Err(error) = begun {
             return Err((error.into(), assets));
         }
-        let transmit_pages = assets
-            .pins
-            .iter()
-            .skip(FIRST_TRANSMIT_PAGE as usize)
-            .map(|pin| TransmitPage {
-                address: pin.address(),
-                busy: 0,
-            })
-            .collect();
         Ok(Session {
             serial,
             receive,
@@ -186,6 +181,7 @@ impl<P: Program, M: Mem> Session<P, M> {
             transmit,
             pages,
             receiving: Receiving::new(),
+            budget: Budget::default(),
             transmit_pages,
             in_flight: 0,
             fanouts: 0,

@@ -55,7 +55,7 @@ impl<P: Program, T: Transport> Driver<P, T> {
             && !session.receiving.working
         {
             session.receiving.working = true;
-            self.jobs.push_back(number);
+            self.jobs.push(number);
         }
     }
 

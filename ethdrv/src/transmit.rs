@@ -220,7 +220,7 @@ impl<P: Program, T: Transport> Driver<P, T> {
                 let landed = closing.landed();
                 self.awaiting_flights -= (landed != Landed::One) as u32;
                 if landed == Landed::Resume {
-                    self.jobs.push_back(number);
+                    self.jobs.push(number);
                 }
             }
             State::Idle | State::Attaching(_) => {}

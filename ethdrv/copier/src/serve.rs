@@ -11,10 +11,9 @@ use dev::port::{AttachError, on_port, on_session};
 use dev::refusal::Refusal;
 use dev::session::Session;
 use dev::statistics::{Counter, Counters};
-use ethdrv::attach::{Attaching, Made, make_caps};
+use ethdrv::attach::{Attaching, Made, give_slots, make_caps, note_pages};
 use ethdrv::demux::MOST_GROUPS;
 use ethdrv::misbehaviour::End;
-use ethdrv::outgoing::TransmitPage;
 use ethdrv::pages::ReceivePages;
 use ethdrv::reception::{
     Outcome, Refused, Served, check_offered, group, page_count, words, write_counters,
@@ -80,7 +79,7 @@ impl<P: Program> Copier<P> {
             Err(refused) => {
                 let (assets, slots) = attaching.into_ruins();
                 self.undo(assets);
-                slots.iter().for_each(|slot| self.program.give_slot(*slot));
+                give_slots(&self.program, slots);
                 Err(refused)
             }
         }
@@ -129,16 +128,19 @@ impl<P: Program> Copier<P> {
         let program = &self.program;
         let caps = make_caps(program, NUMBER, self.serial, &assets);
         let receive = assets.place.as_ref().map(|place| program.shared(place));
-        let begun = match (caps, receive, ReceivePages::new(receive_pages)) {
-            (Ok(caps), Some(receive), Some(pages)) => {
-                let memory = program.shared(&place);
-                session::Session::begin(self.serial, receive, memory, pages, notify, assets)
+        let pages = ReceivePages::new(receive_pages);
+        // Nothing of them is pinned: they are nowhere for a device.
+        let transmit = note_pages(&assets, transmit_pages);
+        let begun = match (caps, receive, pages, transmit) {
+            (Ok(caps), Some(receive), Some(pages), Some(transmit)) => {
+                let (serial, memory) = (self.serial, program.shared(&place));
+                session::Session::begin(serial, receive, memory, pages, transmit, notify, assets)
                     .map(|stack| (stack, caps))
                     .map_err(|(_, assets)| (assets, Some(caps), Refusal::NotABank))
             }
             (caps, ..) => Err((assets, caps.ok(), Refusal::DriverFull)),
         };
-        let (mut stack, caps) = match begun {
+        let (stack, caps) = match begun {
             Ok(begun) => begun,
             Err((assets, caps, refusal)) => {
                 driver.detach(program);
@@ -151,12 +153,6 @@ impl<P: Program> Copier<P> {
                 return Err(refusal.into());
             }
         };
-        // Nothing of them is pinned: they are nowhere for a device.
-        let page = TransmitPage {
-            address: 0,
-            busy: 0,
-        };
-        stack.transmit_pages = (0..transmit_pages).map(|_| page).collect();
         let told = Told::by(&driver);
         let pages = stack.pages.total() as u64;
         log::debug!("session {} with {pages} receive pages", self.serial);

@@ -1,10 +1,11 @@
 //! Frames that stay where the device put them.
 
 use dev::admin::PortState;
-use dev::settings::{Receive, Strategy};
+use dev::settings::{Rate, Receive, Strategy};
 use dev::statistics::Counter;
 
 use crate::support::client::Client;
+use crate::support::kernel::DMA_BASE;
 use crate::support::{OUTSIDE, TestPort, World, frame};
 
 pub const FLIP: Receive = Receive {
@@ -304,6 +305,56 @@ fn who_gives_its_pages_back_late_flips_again() {
     let after = ways(&world, alice.port);
     assert_eq!(after[0], before[0], "nothing is copied");
     assert_eq!(after[1], before[1] + 100);
+}
+
+/// Pages of a client's that the device has.
+fn posted(world: &World, client: &Client) -> usize {
+    let kernel = world.kernel.borrow();
+    let owners: Vec<_> = world
+        .device
+        .borrow()
+        .posted
+        .iter()
+        .filter_map(|(piece, _)| {
+            let frame = (piece.address - DMA_BASE) as usize / abi::PAGE_SIZE;
+            kernel.frames[frame].owner
+        })
+        .collect();
+    let banks = kernel.banks.iter();
+    banks
+        .filter(|bank| bank.parent == Some(client.bank))
+        .map(|bank| owners.iter().filter(|oid| bank.sold.contains(oid)).count())
+        .sum()
+}
+
+#[test]
+fn a_share_that_is_set_while_a_session_flips_is_its_share_of_the_buffers_posted() {
+    let world = world();
+    let mut alice = world.attached_with(1, FLIP);
+    let mut bob = world.attached_with(2, FLIP);
+    warm_up(&world, &mut [&mut alice, &mut bob]);
+    let lent = |client: &Client| posted(&world, client);
+    assert_eq!([lent(&alice), lent(&bob)], [6, 6]);
+    let share = |share, port: TestPort| {
+        let rate = Rate {
+            share,
+            ..Rate::default()
+        };
+        world.admin.set_rate(&world.init.sys, port.number, rate)
+    };
+    share(5, alice.port).unwrap();
+    warm_up(&world, &mut [&mut alice, &mut bob]);
+    // Half of her pages are kept for exchanges.
+    assert_eq!([lent(&alice), lent(&bob)], [8, 2]);
+    share(1, alice.port).unwrap();
+    share(3, bob.port).unwrap();
+    warm_up(&world, &mut [&mut alice, &mut bob]);
+    assert_eq!([lent(&alice), lent(&bob)], [3, 8]);
+    // What was entered is what is left.
+    let program = bob.program.clone();
+    bob.session.take().unwrap().detach(&program);
+    warm_up(&world, &mut [&mut alice]);
+    assert_eq!(lent(&alice), 8);
 }
 
 #[test]

@@ -53,6 +53,8 @@ counters! {
     RingFull = "ring full",
     /// Not delivered: multicast, and the client's spare pages are kept for unicast.
     MulticastQuota = "multicast quota",
+    /// Not delivered: more came than the driver could take, and the client had its share of it.
+    OverBudget = "over its share of a flood",
     /// Not delivered: nobody is attached to the port.
     NoSession = "nobody attached",
     /// Not sent: shorter than an ethernet header.

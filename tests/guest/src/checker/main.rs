@@ -160,7 +160,12 @@ impl Checker {
     ) -> Result<(), Lost> {
         let counters = session.statistics(self.program)?;
         let report = &mut self.tally.report;
-        let dropped = [Counter::NoPage, Counter::RingFull, Counter::NoSession];
+        let dropped = [
+            Counter::NoPage,
+            Counter::RingFull,
+            Counter::OverBudget,
+            Counter::NoSession,
+        ];
         report.dropped = dropped.iter().map(|why| counters.get(*why) as u32).sum();
         report.copied = counters.get(Counter::Copied) as u32;
         report.in_place = counters.get(Counter::InPlace) as u32;
