@@ -3,11 +3,15 @@
 mod support;
 
 mod attach;
+mod bound;
+mod fair;
 mod flip;
+mod flood;
 mod hostile;
 mod multicast;
 mod orderly;
 mod per_frame;
+mod ports;
 mod pulse;
 mod receive;
 mod recovery;
