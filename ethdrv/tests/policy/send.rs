@@ -1,4 +1,4 @@
-//! What may be sent, how fast, and in whose turn.
+//! What may be sent, and when its memory comes back.
 
 use dev::session::TransmitSegment;
 use dev::statistics::Counter;

@@ -14,7 +14,8 @@
 //!
 //! These are with copying, and one user. `.flip`: with a second user who sends and receives nothing; both
 //! flip, so that half of the frames come in pages of the recipient's, and the other half are exchanged.
-//! `.hybrid`: so too, from 600 bytes on.
+//! `.hybrid`: so too, from 600 bytes on. `.frame`: with a third user, who echoes by copying, and whose
+//! transmit pages are pinned for each frame instead of for the session.
 //!
 //! `switches.echo64.*`: how often, an echo, the CPU switched to the address space of driver or stack.
 //!
@@ -31,7 +32,7 @@ mod wire;
 
 use core::fmt;
 
-use dev::settings::{Receive, Strategy};
+use dev::settings::{Pinning, Receive, Strategy};
 use guest::report;
 use guest::say;
 use guest::statistics::Tenths;
@@ -106,11 +107,11 @@ fn run() -> Result<(), Failure> {
     let boot = system::boot()?;
     let echoes = echoes(&boot.command_line)?;
     let (mut system, mut wire) = System::start(&boot)?;
-    let mut peer = Peer::new();
+    let mut peer = Peer::new(system::ECHO);
     wire.resolve(&system, &mut peer)?;
     measure_all(&system, &mut wire, &mut peer, echoes, "")?;
     // With one user alone, each frame would lie in a page of the recipient's.
-    system.add_user("idle", system::IDLE_MAC, system::IDLE_ADDRESS)?;
+    system.add_user("idle", system::IDLE, Pinning::default())?;
     system.add_receive_slots()?;
     for (suffix, strategy) in [(".flip", Strategy::Flip), (".hybrid", Strategy::Hybrid)] {
         system.set_receive(Receive {
@@ -129,8 +130,20 @@ fn run() -> Result<(), Failure> {
         }
         say!("echo{suffix}: {in_place} frames in place, {exchanged} exchanged");
     }
-    Ok(())
+    system.set_receive(Receive::default())?;
+    let station = system::PER_FRAME;
+    system.stack = system.add_user("frame", station, Pinning::Frame)?;
+    peer.turn_to(station);
+    wire.resolve(&system, &mut peer)?;
+    measure_each(&system, &mut wire, &mut peer, echoes, ".frame", &RUNS[1..])
 }
+
+/// What is measured: name, name of the switches, bytes of payload, datagrams on their way.
+const RUNS: [(&str, &str, usize, u64); 3] = [
+    ("udp64.1", "echo64.1", 64, 1),
+    ("udp64.32", "echo64.32", 64, 32),
+    ("udp1400.32", "", 1400, 32),
+];
 
 /// Measures and prints all figures of a strategy.
 fn measure_all(
@@ -140,12 +153,19 @@ fn measure_all(
     echoes: u64,
     suffix: &str,
 ) -> Result<(), Failure> {
-    let runs = [
-        ("udp64.1", "echo64.1", 64, 1),
-        ("udp64.32", "echo64.32", 64, 32),
-        ("udp1400.32", "", 1400, 32),
-    ];
-    for (name, switches, payload, outstanding) in runs {
+    measure_each(system, wire, peer, echoes, suffix, &RUNS)
+}
+
+/// Measures and prints some figures.
+fn measure_each(
+    system: &System,
+    wire: &mut WireProcess,
+    peer: &mut Peer,
+    echoes: u64,
+    suffix: &str,
+    runs: &[(&str, &str, usize, u64)],
+) -> Result<(), Failure> {
+    for &(name, switches, payload, outstanding) in runs {
         let spent = measure(system, wire, peer, payload, (outstanding, echoes))?;
         let each = |total: u64| Tenths((total * 10 + echoes / 2) / echoes);
         let all = spent.driver + spent.stack + spent.rest;

@@ -9,7 +9,7 @@ use smoltcp::wire::{
 };
 
 use crate::Failure;
-use crate::system::{IDLE_MAC, STACK_ADDRESS, STACK_MAC};
+use crate::system::{ECHO, IDLE, PER_FRAME, Station};
 
 /// Longest frame.
 pub const FRAME: usize = 1514;
@@ -18,7 +18,7 @@ const MAC: [u8; 6] = [2, 0, 0, 0, 1, 1];
 const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 2);
 const PORT: u16 = 49_152;
 /// The echo service's (RFC 862).
-const ECHO: u16 = 7;
+const ECHO_PORT: u16 = 7;
 /// Bytes before a datagram's payload.
 const HEADERS: usize = 14 + 20 + 8;
 
@@ -36,6 +36,8 @@ pub struct Heard {
 /// The host.
 pub struct Peer {
     frame: [u8; FRAME],
+    /// To whom it talks.
+    station: Station,
     /// Length of the payload, and the sequence numbers of the next datagram and the next echo.
     payload: usize,
     next: u64,
@@ -51,14 +53,20 @@ fn byte(number: u64, at: usize) -> u8 {
 }
 
 impl Peer {
-    /// A host that knows nobody.
-    pub fn new() -> Peer {
+    /// A host that talks to this station.
+    pub fn new(station: Station) -> Peer {
         Peer {
+            station,
             frame: [0; FRAME],
             payload: 0,
             next: 0,
             expected: 0,
         }
+    }
+
+    /// It talks to another one.
+    pub fn turn_to(&mut self, station: Station) {
+        self.station = station;
     }
 
     fn ethernet(&mut self, to: EthernetAddress, kind: EthernetProtocol) -> &mut [u8] {
@@ -73,7 +81,7 @@ impl Peer {
 
     fn arp(&mut self, operation: ArpOperation, to: EthernetAddress) -> &[u8] {
         let target = match operation {
-            ArpOperation::Reply => EthernetAddress(STACK_MAC),
+            ArpOperation::Reply => EthernetAddress(self.station.mac),
             _ => EthernetAddress([0; 6]),
         };
         let repr = ArpRepr::EthernetIpv4 {
@@ -81,7 +89,7 @@ impl Peer {
             source_hardware_addr: EthernetAddress(MAC),
             source_protocol_addr: ADDRESS,
             target_hardware_addr: target,
-            target_protocol_addr: STACK_ADDRESS,
+            target_protocol_addr: self.station.address,
         };
         let packet = self.ethernet(to, EthernetProtocol::Arp);
         packet[..46].fill(0);
@@ -97,7 +105,7 @@ impl Peer {
 
     /// Tells the host's.
     pub fn answer(&mut self) -> &[u8] {
-        self.arp(ArpOperation::Reply, EthernetAddress(STACK_MAC))
+        self.arp(ArpOperation::Reply, EthernetAddress(self.station.mac))
     }
 
     /// The next datagram, with so many bytes of payload.
@@ -105,7 +113,7 @@ impl Peer {
         let number = self.next;
         self.next += 1;
         self.payload = payload;
-        let (from, to) = (ADDRESS, STACK_ADDRESS);
+        let (from, to) = (ADDRESS, self.station.address);
         let ip = Ipv4Repr {
             src_addr: from,
             dst_addr: to,
@@ -114,11 +122,11 @@ impl Peer {
             hop_limit: 64,
         };
         let sums = ChecksumCapabilities::default();
-        let packet = self.ethernet(EthernetAddress(STACK_MAC), EthernetProtocol::Ipv4);
+        let packet = self.ethernet(EthernetAddress(self.station.mac), EthernetProtocol::Ipv4);
         ip.emit(&mut Ipv4Packet::new_unchecked(&mut *packet), &sums);
         UdpRepr {
             src_port: PORT,
-            dst_port: ECHO,
+            dst_port: ECHO_PORT,
         }
         .emit(
             &mut UdpPacket::new_unchecked(&mut packet[20..]),
@@ -139,12 +147,13 @@ impl Peer {
     pub fn hear(&mut self, frame: &[u8], heard: &mut Heard) -> Result<(), Failure> {
         let wrong = |_| Failure::Peer("the stack sends what is no packet");
         let ethernet = EthernetFrame::new_checked(frame).map_err(wrong)?;
-        if ethernet.src_addr() == EthernetAddress(IDLE_MAC) {
-            // It says who it is when it starts.
-            return Ok(());
-        }
-        if ethernet.src_addr() != EthernetAddress(STACK_MAC) {
-            return Err(Failure::Peer("a frame from somebody else"));
+        let source = ethernet.src_addr().0;
+        if source != self.station.mac {
+            // Each says who it is when it starts.
+            return match [ECHO, IDLE, PER_FRAME].iter().any(|one| one.mac == source) {
+                true => Ok(()),
+                false => Err(Failure::Peer("a frame from somebody else")),
+            };
         }
         match ethernet.ethertype() {
             EthernetProtocol::Arp => {
@@ -158,7 +167,7 @@ impl Peer {
                 else {
                     return Ok(());
                 };
-                if source_protocol_addr == STACK_ADDRESS && target_protocol_addr == ADDRESS {
+                if source_protocol_addr == self.station.address && target_protocol_addr == ADDRESS {
                     heard.resolved |= operation == ArpOperation::Reply;
                     heard.asked |= operation == ArpOperation::Request;
                 }
@@ -179,7 +188,9 @@ impl Peer {
         let sums = ChecksumCapabilities::default();
         let packet = Ipv4Packet::new_checked(packet).map_err(|_| "an echo is no IPv4 packet")?;
         let ip = Ipv4Repr::parse(&packet, &sums).map_err(|_| "an echo's IPv4 header is wrong")?;
-        if (ip.src_addr, ip.dst_addr, ip.next_header) != (STACK_ADDRESS, ADDRESS, IpProtocol::Udp) {
+        if (ip.src_addr, ip.dst_addr, ip.next_header)
+            != (self.station.address, ADDRESS, IpProtocol::Udp)
+        {
             return Err("an echo has wrong addresses");
         }
         let datagram =
@@ -187,7 +198,7 @@ impl Peer {
         let (from, to) = (ip.src_addr.into(), ip.dst_addr.into());
         let udp = UdpRepr::parse(&datagram, &from, &to, &sums)
             .map_err(|_| "an echo's checksum is wrong")?;
-        if (udp.src_port, udp.dst_port) != (ECHO, PORT) {
+        if (udp.src_port, udp.dst_port) != (ECHO_PORT, PORT) {
             return Err("an echo has wrong ports");
         }
         let number = self.expected;

@@ -11,6 +11,7 @@ use abi::cap::{CapAddr, Kind, Rights};
 use abi::error::ENODEV;
 use dev::admin::Admin;
 use dev::badge::ADMIN_BADGE;
+use dev::settings::Pinning;
 use ethdrv::grant;
 use ethdrv::wire::{End, layout};
 use guest::children::{BANK, Failed, Nursery, SELF};
@@ -27,15 +28,30 @@ use sys::{Cap, Error};
 use crate::Failure;
 use crate::wire::WireProcess;
 
-/// The stack's MAC address.
-pub const STACK_MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
-/// The stack's IPv4 address.
-pub const STACK_ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 21);
+/// A user's addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Station {
+    /// MAC.
+    pub mac: [u8; 6],
+    /// IPv4.
+    pub address: Ipv4Addr,
+}
 
-/// The other user's MAC address.
-pub const IDLE_MAC: [u8; 6] = [2, 0, 0, 0, 0, 2];
-/// The other user's IPv4 address.
-pub const IDLE_ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 22);
+impl Station {
+    const fn new(number: u8) -> Station {
+        Station {
+            mac: [2, 0, 0, 0, 0, number],
+            address: Ipv4Addr::new(10, 0, 2, 20 + number),
+        }
+    }
+}
+
+/// Who echoes.
+pub const ECHO: Station = Station::new(1);
+/// Who sends and receives nothing.
+pub const IDLE: Station = Station::new(2);
+/// Who echoes out of pages that are pinned for each frame.
+pub const PER_FRAME: Station = Station::new(3);
 
 /// The device's own MAC address, which nobody uses.
 const DEVICE_MAC: [u8; 6] = [2, 0, 0, 0, 0, 0xff];
@@ -50,7 +66,7 @@ const WIRE_BIT: u64 = 0;
 pub struct System {
     /// The driver.
     pub driver: Cap<Process>,
-    /// The stack that echoes.
+    /// The stack that is measured.
     pub stack: Cap<Process>,
     archive: Archive<'static>,
     admin: Admin,
@@ -136,7 +152,7 @@ impl System {
             windows: vec![(POOL_VIEW, own_window)],
             ports: Vec::new(),
         };
-        system.stack = system.add_user("echo", STACK_MAC, STACK_ADDRESS)?;
+        system.stack = system.add_user("echo", ECHO, Pinning::default())?;
         let wire = WireProcess {
             end,
             interrupt: Cap::<Notify>::at(interrupt),

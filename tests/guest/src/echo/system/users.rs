@@ -1,7 +1,5 @@
 //! Users of the driver: a port and a stack each; and how they receive.
 
-use core::net::Ipv4Addr;
-
 use abi::boot::slot;
 use dev::Mac;
 use dev::port::Port;
@@ -15,7 +13,9 @@ use rt::{Kernel, Mapping, slots};
 use sys::Cap;
 use sys::object::Process;
 
-use super::{System, during, image, own, postcard, start_program, sub_bank, window_memory};
+use super::{
+    Station, System, during, image, own, postcard, start_program, sub_bank, window_memory,
+};
 use crate::Failure;
 
 /// Limit of a stack's bank: ample.
@@ -33,8 +33,8 @@ impl System {
     pub fn add_user(
         &mut self,
         name: &str,
-        mac: [u8; 6],
-        address: Ipv4Addr,
+        Station { mac, address }: Station,
+        pinning: Pinning,
     ) -> Result<Cap<Process>, Failure> {
         let mut nursery = Nursery::new().map_err(during("preparing to start programs"))?;
         let stack_bank = sub_bank(STACK_LIMIT).map_err(during("making the stack's bank"))?;
@@ -47,7 +47,7 @@ impl System {
             transmit_pages: PORT_PAGES,
             receive_pages: PORT_PAGES,
             receive: Receive::default(),
-            pinning: Pinning::default(),
+            pinning,
         };
         let number = self
             .admin
