@@ -250,8 +250,7 @@ impl<M: Machine> Kernel<'_, M> {
         };
         let words: &Words = self.view(row.frame.get());
         // A cache line at a time: simulations look through a frame after each step.
-        let all = |line: usize| (0..8).fold(0, |all, n| all | words.get(8 * line + n));
-        if (0..abi::PAGE_SIZE / 64).all(|line| all(line) == 0) {
+        if (0..abi::PAGE_SIZE / 64).all(|line| words.are_zero(line)) {
             return Ok(());
         }
         let word = (0..abi::PAGE_SIZE / 8).find(|n| words.get(*n) != 0);

@@ -170,6 +170,12 @@ impl Words {
     pub fn set(&self, index: usize, value: u64) {
         self.word(index).set(value);
     }
+
+    /// Whether all eight words of a cache line, counted from 0, are zero.
+    #[inline]
+    pub(crate) fn are_zero(&self, line: usize) -> bool {
+        (0..8).fold(0, |all, n| all | self.get(8 * line + n)) == 0
+    }
 }
 
 impl<M: Machine> Kernel<'_, M> {

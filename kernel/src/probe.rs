@@ -111,7 +111,17 @@ impl<M: Machine> Kernel<'_, M> {
                 self.end_stepping();
                 self.machine.watch(false);
             }
-            method::READ => return Ok(Answer::words(self.read_probe(w1 & 1 != 0))),
+            method::READ => {
+                let reading = self.read_probe();
+                if w1 & method::FORGET != 0 {
+                    self.probe.longest.set((0, Entry::NOTHING));
+                }
+                if w1 & method::GO_ON != 0 {
+                    self.end_stepping();
+                    self.probe.stop.set(0);
+                }
+                return Ok(Answer::words(reading));
+            }
             method::WHERE => {
                 let place = self.probe.place.get().ok_or(EMPTY)?;
                 let [first, second] = place.name.words();
@@ -189,12 +199,9 @@ impl<M: Machine> Kernel<'_, M> {
         self.probe.range.set((0, 0));
     }
 
-    fn read_probe(&self, forget: bool) -> [u64; 6] {
+    fn read_probe(&self) -> [u64; 6] {
         let probe = &self.probe;
         let (longest, entry) = probe.longest.get();
-        if forget {
-            probe.longest.set((0, Entry::NOTHING));
-        }
         [
             probe.entries.get(),
             probe.instructions.get(),
@@ -209,7 +216,7 @@ impl<M: Machine> Kernel<'_, M> {
     pub fn watched_system_call(&self, registers: &mut Registers) -> Option<&Process> {
         let begun = self.machine.ticks();
         let entry = self.entry_by_call(registers);
-        if self.counts_to_stop() {
+        if entry.kind != Kind::Probe as u8 && self.counts_to_stop() {
             if let Some(process) = self.current() {
                 let mut preserved = process.preserved.get();
                 preserved.rip = preserved.rip.wrapping_sub(SYSCALL);

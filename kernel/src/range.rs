@@ -15,6 +15,7 @@ use crate::frame::{Word, Words};
 use crate::invoke::{Answer, Invocation};
 use crate::machine::Machine;
 use crate::object::{ObjectRow, Oid, Parent, State};
+use crate::planted::Fault;
 use crate::rescind::{BUDGET, EACH, Rescinded, ZEROING};
 use crate::table::{Entry, USER_SPACES, mapping_rights, writes_and_executes};
 
@@ -330,6 +331,9 @@ impl<M: Machine> Kernel<'_, M> {
             let oid = self.reapable.get();
             let Some(row) = self.row(oid) else { break };
             self.reapable.set(row.next.replace(Oid::NONE));
+            if row.kind.get() == Kind::Page && !self.has(Fault::KeepContents) {
+                self.machine.zero(row.frame.get());
+            }
             // Only now may it be sold again: spacebank knows.
             row.state.set(State::Free);
             row.kind.set(Kind::Void);

@@ -30,6 +30,13 @@ pub(crate) const ZEROING: u32 = 32;
 /// What rescinding anything costs beside zeroing.
 pub(crate) const EACH: u32 = 8;
 
+/// What clearing an entry of a table costs.
+const CLEARING: u32 = 8;
+/// What looking through the slots of a `CapTable` costs.
+const EMPTYING: u32 = 80;
+/// Entries of a table that are looked at together.
+const LINE: usize = 8;
+
 /// What became of an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rescinded {
@@ -169,16 +176,24 @@ impl<M: Machine> Kernel<'_, M> {
                 } else {
                     TABLE_ENTRIES
                 };
+                let entries: &Words = self.view(row.frame.get());
                 let mut index = usize::from(row.progress.get());
                 while index < limit {
                     if *budget == 0 {
                         row.progress.set(index as u16);
                         return false;
                     }
-                    // Four empty entries cost about as much as one that is cleared.
-                    if self.clear_entry(oid, row, index) || index % 4 == 0 {
+                    // Most tables are mostly empty.
+                    if index.is_multiple_of(LINE) && entries.are_zero(index / LINE) {
                         *budget -= 1;
+                        index += LINE;
+                        continue;
                     }
+                    let cost = match self.clear_entry(oid, row, index) {
+                        true => CLEARING,
+                        false => 1,
+                    };
+                    *budget = budget.saturating_sub(cost);
                     index += 1;
                 }
                 self.part_from_aperture(oid, row);
@@ -186,7 +201,7 @@ impl<M: Machine> Kernel<'_, M> {
             }
             Kind::CapTable => {
                 self.empty_cap_table(self.view::<CapTable>(row.frame.get()));
-                *budget = budget.saturating_sub(32);
+                *budget = budget.saturating_sub(EMPTYING);
                 true
             }
             Kind::Process => {
@@ -255,10 +270,11 @@ impl<M: Machine> Kernel<'_, M> {
     }
 
     /// After a pin went: if that was the last one on the frame of an object in limbo, its limbo ends.
-    /// The frame is zeroed before anybody may buy it.
+    /// A page is zeroed when it is reaped, before anybody may buy it: of a batch of pins, all may be such
+    /// last ones, and that is more than may be zeroed at once.
     pub(crate) fn end_limbo(&self, oid: Oid) {
         let Some(row) = self.row(oid) else { return };
-        if !self.has(Fault::KeepContents) {
+        if row.kind.get() != Kind::Page {
             self.machine.zero(row.frame.get());
         }
         row.clear();

@@ -266,7 +266,7 @@ pub mod reset {
 }
 
 /// `Probe`: for those who inject faults on purpose. An *entry* is anything that has the CPU enter the
-/// kernel: a system call, a fault, an interrupt. Entries of the process that is told don't count.
+/// kernel: a system call, a fault, an interrupt. Entries of the process that is told don't count, nor calls of the probe.
 /// While entries are watched, each costs some 100 instructions more; otherwise nothing.
 pub mod probe {
     /// `w1` entry, from 1; `c0` `Notify`, `c1` a process (`INSPECT`; optional). From now on entries are
@@ -281,7 +281,7 @@ pub mod probe {
     pub const STEP: u64 = 2;
     /// Entries are watched no more.
     pub const DISARM: u64 = 3;
-    /// `w1` 1: forgets the longest stretch afterwards → `w0` entries, `w1` instructions since it was
+    /// `w1` [`FORGET`], [`GO_ON`], both or 0 → `w0` entries, `w1` instructions since it was
     /// armed, `w2` 1 when it has stopped somebody since then, `w3` the longest stretch with interrupts
     /// off (ticks of the time-stamp counter) since this was last forgotten, without those of the probe
     /// itself, `w4` the entry that took it, packed as [`Entry`](crate::probe::Entry) says.
@@ -293,4 +293,9 @@ pub mod probe {
     /// which the kernel doesn't agree with itself (it is printed, too), `w1` objects free, `w2` live, `w3`
     /// in limbo. With interrupts off, however long it takes.
     pub const AUDIT: u64 = 6;
+
+    /// `READ`: the longest stretch begins anew.
+    pub const FORGET: u64 = 1 << 0;
+    /// `READ`: nobody is stopped from now on; entries are still watched.
+    pub const GO_ON: u64 = 1 << 1;
 }

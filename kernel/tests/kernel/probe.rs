@@ -94,7 +94,7 @@ fn the_injector_runs_before_the_entry_and_the_entry_is_made_afterwards() {
     parties.check();
 
     set_priority(60);
-    let reading = PROBE.read(&sys, false).expect("it may");
+    let reading = PROBE.read(&sys, 0).expect("it may");
     assert!(reading.stopped && reading.entries == 3);
     let place = PROBE.place(&sys).expect("it stopped");
     assert_eq!(place.instruction, before.rip - SYSCALL);
@@ -104,7 +104,19 @@ fn the_injector_runs_before_the_entry_and_the_entry_is_made_afterwards() {
     );
     // The next one isn't stopped: it is the same entry again.
     assert!(enter(&parties, victim));
-    assert_eq!(PROBE.read(&sys, false).expect("it may").entries, 4);
+    assert_eq!(PROBE.read(&sys, 0).expect("it may").entries, 4);
+}
+
+#[test]
+fn who_is_told_to_go_on_stops_nobody_any_more() {
+    let (parties, injector, victim) = injector_and_victim();
+    let sys = parties.sys(injector);
+    PROBE.arm(&sys, 2, TOLD, SUBJECT).expect("it may");
+    assert!(enter(&parties, victim));
+    PROBE.read(&sys, method::GO_ON).expect("it may");
+    assert!(enter(&parties, victim) && enter(&parties, victim));
+    let reading = PROBE.read(&sys, 0).expect("it may");
+    assert!(reading.entries == 3 && !reading.stopped);
 }
 
 #[test]
@@ -114,11 +126,11 @@ fn only_entries_of_the_subject_count_and_never_those_of_who_is_told() {
     let sys = parties.sys(injector);
     PROBE.arm(&sys, 0, 0, SUBJECT).expect("counting only");
     assert!(enter(&parties, other) && enter(&parties, victim) && enter(&parties, injector));
-    assert_eq!(PROBE.read(&sys, false).expect("it may").entries, 1);
+    assert_eq!(PROBE.read(&sys, 0).expect("it may").entries, 1);
 
     PROBE.arm(&sys, 9, TOLD, 0).expect("everybody's");
     assert!(enter(&parties, other) && enter(&parties, victim) && enter(&parties, injector));
-    let reading = PROBE.read(&sys, false).expect("it may");
+    let reading = PROBE.read(&sys, 0).expect("it may");
     assert!(reading.entries == 2 && !reading.stopped);
 }
 
@@ -152,7 +164,7 @@ fn an_instruction_in_the_range_is_stopped_at_and_no_flag_is_left() {
     assert_eq!(flags() & TRAP, 0);
     let current = parties.processor.current().expect("somebody runs");
     assert_eq!(current.oid.get(), injector.oid());
-    assert_eq!(PROBE.read(&sys, false).expect("it may").instructions, 2);
+    assert_eq!(PROBE.read(&sys, 0).expect("it may").instructions, 2);
     assert_eq!(
         PROBE.place(&sys).expect("stopped").entry.how,
         How::Instruction
@@ -210,8 +222,8 @@ fn the_longest_stretch_is_forgotten_when_asked() {
     let sys = parties.sys(injector);
     PROBE.arm(&sys, 0, 0, 0).expect("counting only");
     enter(&parties, victim);
-    let reading = PROBE.read(&sys, true).expect("it may");
-    let again = PROBE.read(&sys, false).expect("it may");
+    let reading = PROBE.read(&sys, method::FORGET).expect("it may");
+    let again = PROBE.read(&sys, 0).expect("it may");
     assert_eq!(again.longest, 0, "{reading:?}");
 }
 

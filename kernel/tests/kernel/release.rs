@@ -57,8 +57,8 @@ fn an_aperture_that_is_rescinded_stops_its_device_and_keeps_its_pins() {
         "its pins are held"
     );
     assert_eq!(DMA.release(&bank), Ok((3, false)));
-    assert_eq!(set.parties.read_word(frame, 0), 0);
     let mut reaped = set.parties.reap();
+    assert_eq!(set.parties.read_word(frame, 0), 0);
     reaped.sort();
     let mut expected = [set.aperture, set.pages[1]];
     expected.sort();
