@@ -10,10 +10,12 @@
 //! | `runtime` | loses memory, heap and slots, and goes on | the reset capability; a bank of 300 |
 //! | `checker` | stands in for `netstack`: checks numbered frames, searches its receive memory | what a stack gets |
 //! | `fuzzer` | has hostile processes invoke by a grammar, and looks at what they come by | init's place; `bin/fuzzer` in the archive |
+//! | `sweep` | revokes at each kernel entry of each scenario, over the simulated wire | init's place; `bin/ethdrv` and `bin/swept` in the archive |
+//! | `swept` | the sweep's clients and its injector | what `sweep` gives |
 //! | `rogue` | stands in for `netstack`, honest or hostile by the user's name | what a stack gets |
 //!
 //! They run in init's place, or are started by init, with init's authorities in the same slots
-//! (`abi::boot::slot::INIT_*`, which are `GRANT` and the following). All but `hello`, `checker` and `rogue` stop the machine
+//! (`abi::boot::slot::INIT_*`, which are `GRANT` and the following). All but `hello`, `checker`, `swept` and `rogue` stop the machine
 //! when they are done: with code 0 when all is well, otherwise with 2.
 #![no_std]
 
@@ -28,6 +30,7 @@ pub mod numbered;
 #[cfg(all(feature = "bare", target_os = "none"))]
 pub mod report;
 pub mod statistics;
+pub mod sweeping;
 
 #[cfg(test)]
 mod tests {

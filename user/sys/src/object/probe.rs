@@ -82,9 +82,9 @@ impl Cap<Probe> {
         self.perform(sys, &Message::new(&[method::DISARM]))
     }
 
-    /// What was counted and measured; `forget`: the longest stretch begins anew.
-    pub fn read(self, sys: &impl Sys, forget: bool) -> Result<Reading, Error> {
-        let words = self.invoke(sys, &Message::new(&[method::READ, u64::from(forget)]))?;
+    /// What was counted and measured. Flags: `abi::method::probe::FORGET`, `GO_ON`.
+    pub fn read(self, sys: &impl Sys, flags: u64) -> Result<Reading, Error> {
+        let words = self.invoke(sys, &Message::new(&[method::READ, flags]))?;
         Ok(Reading {
             entries: words[0],
             instructions: words[1],

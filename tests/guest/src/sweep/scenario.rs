@@ -1,0 +1,235 @@
+//! What is going on when the revocation comes.
+
+use dev::settings::{Pinning, Receive, Strategy};
+use dev::statistics::Counter;
+use rt::Kernel;
+
+use crate::Failure;
+use crate::rig::Rig;
+use crate::user::Order;
+
+/// What the injector destroys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// The victim's bank, and with it the victim.
+    Bank,
+    /// The bank of its session: a sub-bank of the one that is in use.
+    Session,
+    /// The driver's bank: the driver dies.
+    Driver,
+}
+
+impl Target {
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Target::Bank => "bank",
+            Target::Session => "session",
+            Target::Driver => "driver",
+        }
+    }
+}
+
+/// A scenario.
+pub struct Scenario {
+    /// Its name.
+    pub name: &'static str,
+    /// How both receive.
+    pub receive: Receive,
+    /// How long what they send from is pinned.
+    pub pinning: Pinning,
+    /// The victim is attached before it begins.
+    pub attached: bool,
+    /// Instructions of `try_copy` are counted, not entries.
+    pub copies: bool,
+    /// Frames to each before it begins.
+    pub before: u64,
+    /// What happens.
+    pub act: fn(&mut Rig) -> Result<(), Failure>,
+    /// A counter of the witness's that grows by that, unless it is another scenario than it says.
+    pub shows: Option<Counter>,
+    targets: &'static [Target],
+}
+
+/// Length of the frame that is copied: with something of each step that copying takes.
+const COPIED: usize = 64 * 9 + 8 * 5 + 7;
+
+use Target::{Bank, Driver, Session};
+
+const ALL: &[Target] = &[Bank, Session, Driver];
+
+/// The usual.
+const PLAIN: Scenario = Scenario {
+    name: "",
+    receive: receive(Strategy::Copy, false),
+    pinning: Pinning::Session,
+    attached: true,
+    copies: false,
+    before: 2,
+    act: receive_frames,
+    shows: None,
+    targets: ALL,
+};
+
+const fn receive(strategy: Strategy, sealed: bool) -> Receive {
+    Receive {
+        strategy,
+        threshold: 600,
+        sealed,
+    }
+}
+
+/// All scenarios.
+static SCENARIOS: &[Scenario] = &[
+    Scenario {
+        name: "attach",
+        attached: false,
+        act: attach,
+        targets: &[Bank, Driver],
+        ..PLAIN
+    },
+    Scenario {
+        name: "receive-copy",
+        shows: Some(Counter::Copied),
+        ..PLAIN
+    },
+    Scenario {
+        name: "receive-flip",
+        receive: receive(Strategy::Flip, false),
+        shows: Some(Counter::InPlace),
+        ..PLAIN
+    },
+    Scenario {
+        name: "receive-hybrid",
+        receive: receive(Strategy::Hybrid, false),
+        ..PLAIN
+    },
+    Scenario {
+        name: "sealed-copy",
+        receive: receive(Strategy::Copy, true),
+        shows: Some(Counter::Copied),
+        ..PLAIN
+    },
+    Scenario {
+        name: "sealed-flip",
+        receive: receive(Strategy::Flip, true),
+        shows: Some(Counter::Exchanged),
+        ..PLAIN
+    },
+    Scenario {
+        name: "transmit",
+        act: send,
+        ..PLAIN
+    },
+    Scenario {
+        name: "transmit-per-frame",
+        pinning: Pinning::Frame,
+        act: send,
+        ..PLAIN
+    },
+    Scenario {
+        name: "exchange",
+        receive: receive(Strategy::Flip, false),
+        act: frames_of_the_witness,
+        shows: Some(Counter::Exchanged),
+        ..PLAIN
+    },
+    Scenario {
+        name: "recovery",
+        receive: receive(Strategy::Flip, false),
+        act: recover,
+        shows: Some(Counter::Recovered),
+        targets: &[Bank, Driver],
+        ..PLAIN
+    },
+    Scenario {
+        name: "detach",
+        receive: receive(Strategy::Flip, false),
+        act: detach,
+        ..PLAIN
+    },
+    Scenario {
+        name: "destroy-session",
+        receive: receive(Strategy::Flip, false),
+        act: destroy_session,
+        targets: &[Bank, Driver],
+        ..PLAIN
+    },
+    Scenario {
+        name: "destroy-bank",
+        receive: receive(Strategy::Flip, false),
+        act: destroy_bank,
+        targets: &[Bank, Session, Driver],
+        ..PLAIN
+    },
+    Scenario {
+        name: "try-copy",
+        copies: true,
+        act: frame_of_the_victim,
+        targets: &[Bank, Session],
+        ..PLAIN
+    },
+];
+
+/// All of them, with each of their targets.
+pub fn all() -> impl Iterator<Item = (&'static Scenario, Target)> {
+    SCENARIOS.iter().flat_map(|scenario| {
+        scenario
+            .targets
+            .iter()
+            .map(move |target| (scenario, *target))
+    })
+}
+
+fn attach(rig: &mut Rig) -> Result<(), Failure> {
+    rig.victim.order(Order::Attach);
+    rig.traffic(2, true)
+}
+
+fn receive_frames(rig: &mut Rig) -> Result<(), Failure> {
+    rig.traffic(8, true)
+}
+
+fn frames_of_the_witness(rig: &mut Rig) -> Result<(), Failure> {
+    rig.traffic(10, false)
+}
+
+fn send(rig: &mut Rig) -> Result<(), Failure> {
+    for _ in 0..8 {
+        rig.victim.order(Order::Send);
+        rig.listen()?;
+    }
+    Ok(())
+}
+
+fn detach(rig: &mut Rig) -> Result<(), Failure> {
+    rig.victim.order(Order::Detach);
+    rig.traffic(2, false)
+}
+
+/// Frames have come, in pages of the victim's too, before the driver could look; then these are revoked.
+fn recover(rig: &mut Rig) -> Result<(), Failure> {
+    for _ in 0..6 {
+        rig.arrive(true)?;
+    }
+    destroy_session(rig)?;
+    rig.tell()?;
+    rig.listen()
+}
+
+fn destroy_session(rig: &mut Rig) -> Result<(), Failure> {
+    // Somebody else may be faster.
+    let _ = rig.victim.session.destroy(&Kernel);
+    Ok(())
+}
+
+fn destroy_bank(rig: &mut Rig) -> Result<(), Failure> {
+    let _ = rig.victim.bank.destroy(&Kernel);
+    Ok(())
+}
+
+fn frame_of_the_victim(rig: &mut Rig) -> Result<(), Failure> {
+    rig.arrive_with(false, COPIED)?;
+    rig.tell()?;
+    rig.listen()
+}

@@ -1,0 +1,201 @@
+//! Users of the driver's: a port and a client each.
+
+use abi::boot::slot;
+use abi::cap::Rights;
+use abi::method::process::state;
+use dev::Mac;
+use dev::admin::{Inspection, PortState};
+use dev::port::Port;
+use dev::settings::{Pinning, PortSettings, Rate, Receive};
+use guest::children::{BANK, Nursery};
+use guest::sweeping::{RECEIVE_PAGES, Role, TRANSMIT_PAGES, bit, grant};
+use init::archive::Archive;
+use init::host::priority;
+use rt::child::{Child, Grant, Program};
+use rt::{Kernel, slots};
+use sys::Cap;
+use sys::bank::Bank;
+use sys::object::Notify;
+
+use crate::driver::Driver;
+use crate::start::{Own, image, postcard, start_program, take};
+use crate::{Failure, during};
+
+/// Limit of a client's bank: ample.
+const LIMIT: u64 = 512;
+/// Clients are more urgent than the wire process, which runs as init does.
+const PRIORITY: u8 = priority::INIT + 4;
+/// Pages of a client's stack.
+const STACK: usize = 4;
+
+/// A port at the driver.
+pub struct Attachment {
+    /// Its number.
+    pub number: u64,
+    port: Port,
+    own: Own,
+}
+
+impl Attachment {
+    /// Makes a port.
+    pub fn make(driver: &Driver, mac: [u8; 6], pinning: Pinning) -> Result<Attachment, Failure> {
+        let mut own = Own::buy(driver.bank, driver.function)?;
+        let port = Port::at(take()?);
+        let settings = PortSettings {
+            mac: Mac::new(mac),
+            rate: Rate::default(),
+            transmit_pages: TRANSMIT_PAGES,
+            receive_pages: RECEIVE_PAGES,
+            receive: Receive::default(),
+            pinning,
+        };
+        let number = driver
+            .admin
+            .add_port(&Kernel, &settings, own.aperture, own.window, port)
+            .map_err(during("asking the driver for a port"))?;
+        own.see()?;
+        Ok(Attachment { number, port, own })
+    }
+
+    /// What the driver sees in its window.
+    pub fn own(&self) -> &Own {
+        &self.own
+    }
+
+    /// What the driver says of it. The session's bank comes to `into`, if there is a session.
+    pub fn inspect(&self, driver: &Driver, into: Cap<Bank>) -> Option<Inspection> {
+        driver
+            .admin
+            .inspect(&Kernel, self.number, into.address())
+            .ok()
+    }
+
+    /// Takes the port away again.
+    pub fn remove(&mut self, driver: &Driver) -> Result<(), Failure> {
+        driver
+            .admin
+            .remove_port(&Kernel, self.number)
+            .map_err(during("removing a port"))?;
+        for object in [self.own.aperture.address(), self.own.window.address()] {
+            driver
+                .bank
+                .sell(&Kernel, object)
+                .map_err(during("selling a port's aperture"))?;
+        }
+        self.forget();
+        Ok(())
+    }
+
+    /// Forgets it: it went with the driver.
+    pub fn forget(&mut self) {
+        slots::give(self.port.address());
+        self.own.forget();
+    }
+}
+
+/// What a client is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// To attach.
+    Attach = 0,
+    /// To detach.
+    Detach = 1,
+    /// To send.
+    Send = 2,
+}
+
+/// A client.
+pub struct User {
+    /// Its bank.
+    pub bank: Cap<Bank>,
+    /// Its session's bank.
+    pub session: Cap<Bank>,
+    /// Its address.
+    pub mac: [u8; 6],
+    weak: u16,
+    orders: [Cap<Notify>; 3],
+    child: Option<Child>,
+}
+
+impl User {
+    /// One who isn't there yet.
+    pub fn new(mac: [u8; 6]) -> Result<User, Failure> {
+        Ok(User {
+            bank: Cap::at(take()?),
+            session: Cap::at(take()?),
+            mac,
+            weak: take()?,
+            orders: [Cap::at(take()?), Cap::at(take()?), Cap::at(take()?)],
+            child: None,
+        })
+    }
+
+    /// Starts the client, who then waits for orders.
+    pub fn start(&mut self, archive: &Archive<'_>, port: &Attachment) -> Result<(), Failure> {
+        BANK.sub_bank(&Kernel, LIMIT, false, self.bank)
+            .map_err(during("making a client's bank"))?;
+        let mut nursery = Nursery::new().map_err(during("preparing to start a client"))?;
+        let child = start_program(
+            &mut nursery,
+            Program {
+                arguments: &postcard(&Role::Client(self.mac))?,
+                priority: PRIORITY,
+                stack_pages: STACK,
+                ..Program::new("client", &image(archive, "bin/swept")?, self.bank)
+            },
+            self.weak,
+            &[Grant::new(grant::PORT, port.port.address())],
+        );
+        nursery.end();
+        let child = child.map_err(during("starting a client"))?;
+        for (notify, bit) in self
+            .orders
+            .iter()
+            .zip([bit::ATTACH, bit::DETACH, bit::SEND])
+        {
+            child
+                .process
+                .make_notify(&Kernel, bit, notify.address())
+                .map_err(during("making a notification"))?;
+        }
+        self.child = Some(child);
+        Ok(())
+    }
+
+    /// Hands it a new port in place of the old one.
+    pub fn give_port(&self, port: &Attachment) -> Result<(), Failure> {
+        let Some(child) = &self.child else {
+            return Ok(());
+        };
+        child
+            .root
+            .put(&Kernel, slot::GRANT, port.port.address(), Rights::FULL)
+            .map_err(during("handing over a port"))
+    }
+
+    /// Gives an order. Who is gone doesn't mind.
+    pub fn order(&self, order: Order) {
+        let _ = self.orders[order as usize].signal(&Kernel);
+    }
+
+    /// Whether it waits for something to do.
+    pub fn is_alive(&self) -> bool {
+        let info = self.child.map(|child| child.process.info(&Kernel));
+        info.is_some_and(|info| info.is_ok_and(|info| info.state == state::WAITING))
+    }
+
+    /// Whether it has a session; its bank's capability is taken in.
+    pub fn is_attached(&self, driver: &Driver, port: &Attachment) -> bool {
+        let inspected = port.inspect(driver, self.session);
+        inspected.is_some_and(|port| port.state == PortState::Open)
+    }
+
+    /// Ends it with its bank. It may be gone already.
+    pub fn end(&mut self) {
+        let _ = self.bank.destroy(&Kernel);
+        if let Some(child) = self.child.take() {
+            slots::give(child.process.address());
+            slots::give(child.root.address());
+        }
+    }
+}
