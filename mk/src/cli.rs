@@ -187,12 +187,18 @@ pub struct TestOptions {
 /// Options of `faults`.
 #[derive(Args, Clone, Debug)]
 pub struct FaultOptions {
-    /// Where: sim, the simulator.
+    /// Where: sim, the simulator; qemu, a sweep over every kernel entry of scenarios in QEMU.
     #[arg(long, value_name = "LEVEL", default_value_t = crate::faults::Level::Sim)]
     pub level: crate::faults::Level,
-    /// What is played: storage, ethernet or all.
+    /// What is played, or all; a wrong name lists what there is. In QEMU, several with commas.
     #[arg(long, value_name = "NAME", default_value = "all")]
     pub scenario: String,
+    /// In QEMU: what is destroyed: bank, session, driver.
+    #[arg(long, value_name = "NAME")]
+    pub target: Option<String>,
+    /// In QEMU: one point alone, told at length. Needs a scenario and a target.
+    #[arg(long, value_name = "N", requires_all = ["scenario", "target"], value_parser = clap::value_parser!(u64).range(1..))]
+    pub point: Option<u64>,
     /// The first seed.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,

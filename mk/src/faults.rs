@@ -3,11 +3,16 @@
 //! - [`level`]: where it is done;
 //! - [`campaign`]: the simulator's processes, one a core;
 //! - [`totals`]: what their lines of JSON come to;
-//! - [`table`], [`picture`]: the same, for people.
+//! - [`table`], [`picture`]: the same, for people;
+//! - [`sweep`]: the boots of the sweep in QEMU, [`sweep_row`] what they say, and
+//!   [`planted`] the kernel that it should find wrong.
 
 pub mod campaign;
 pub mod level;
 pub mod picture;
+pub mod planted;
+pub mod sweep;
+pub mod sweep_row;
 pub mod table;
 #[cfg(test)]
 mod tests;

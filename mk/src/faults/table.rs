@@ -83,7 +83,7 @@ fn failures(scenario: &Scenario, text: &mut String) {
 }
 
 /// Columns as wide as they must be: the first to the left, the others to the right.
-fn rows(lines: &[Vec<String>]) -> String {
+pub(super) fn rows(lines: &[Vec<String>]) -> String {
     let columns = lines.iter().map(Vec::len).max().unwrap_or(0);
     let width = |n: usize| {
         let cells = lines.iter().filter_map(|line| line.get(n));
@@ -105,7 +105,7 @@ fn rows(lines: &[Vec<String>]) -> String {
 }
 
 /// A number with its thousands apart.
-fn grouped(number: u64) -> String {
+pub(super) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (n, digit) in digits.chars().enumerate() {

@@ -6,24 +6,32 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
+use super::prepare::Prepared;
 use crate::checkout::Checkout;
 use crate::checks::Tally;
 use crate::cli::{FaultOptions, TestOptions};
 use crate::faults::campaign::build;
 use crate::faults::picture::picture;
+use crate::faults::planted::planted_kernel;
+use crate::faults::sweep::Sweep;
+use crate::faults::sweep_row::{is_sound, table as sweep_table};
 use crate::faults::table::table;
 use crate::faults::{Campaign, Extent, Level, Totals};
 
 /// The names of the checks.
 const SHORT: &str = "faults: a short campaign";
 const PLANTED: &str = "faults: a planted fault fails a campaign";
+const SWEPT: &str = "faults: two scenarios swept in QEMU";
+/// The scenarios of the short sweep, and what is destroyed in them.
+const SWEPT_SCENARIOS: [&str; 2] = ["receive-flip,attach", "bank"];
 /// Seeds of the short campaign: a few seconds.
 const SEEDS: u64 = 20;
 
 /// Plays a campaign; fails if a run does.
 pub(super) fn faults(options: &FaultOptions) -> Result<ExitCode> {
-    // The only one there is.
-    let Level::Sim = options.level;
+    if options.level == Level::Qemu {
+        return sweep(options);
+    }
     let checkout = Checkout::open()?;
     let sim = build(&checkout, true, options.planted.is_some())?;
     let extent = match options.minutes {
@@ -43,6 +51,27 @@ pub(super) fn faults(options: &FaultOptions) -> Result<ExitCode> {
         println!("coverage: {}", path.display());
     }
     Ok(exit_code(&totals))
+}
+
+/// Sweeps in QEMU; fails if a point does.
+fn sweep(options: &FaultOptions) -> Result<ExitCode> {
+    let prepared = Prepared::new()?;
+    let planted = match &options.planted {
+        Some(fault) => Some((planted_kernel(&prepared)?, fault.clone())),
+        None => None,
+    };
+    let sweep = Sweep {
+        scenario: Some(options.scenario.clone()).filter(|name| name != "all"),
+        target: options.target.clone(),
+        point: options.point,
+        planted,
+    };
+    let rows = sweep.play(&prepared)?;
+    println!("{}", sweep_table(&rows));
+    Ok(match is_sound(&rows) {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    })
 }
 
 /// Success if something was tried and nothing failed.
@@ -67,9 +96,17 @@ fn draw(checkout: &Checkout, totals: &Totals) -> Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-/// A short campaign with the seeds that everybody's has, and one with a planted fault.
+/// A short sweep, a short campaign with the seeds that everybody's has, and one with a planted fault.
 pub(super) fn check(checkout: &Checkout, options: &TestOptions) -> Tally {
     let mut tally = Tally::default();
+    let wanted = |name: &str| match (&options.filter, options.exact) {
+        (None, _) => true,
+        (Some(filter), false) => name.contains(filter.as_str()),
+        (Some(filter), true) => name == filter,
+    };
+    if wanted(SWEPT) {
+        tally.check(SWEPT, sweeps_are_sound());
+    }
     let campaign = Campaign {
         seed: 1,
         extent: Extent::Seeds(SEEDS),
@@ -81,11 +118,6 @@ pub(super) fn check(checkout: &Checkout, options: &TestOptions) -> Tally {
         extent: Extent::Seeds(2),
         planted: Some("keep-all".into()),
         ..campaign.clone()
-    };
-    let wanted = |name: &str| match (&options.filter, options.exact) {
-        (None, _) => true,
-        (Some(filter), false) => name.contains(filter.as_str()),
-        (Some(filter), true) => name == filter,
     };
     if !wanted(SHORT) && !wanted(PLANTED) {
         return tally;
@@ -112,4 +144,21 @@ pub(super) fn check(checkout: &Checkout, options: &TestOptions) -> Tally {
         tally.check(PLANTED, totals.is_ok_and(|totals| totals.failures() > 0));
     }
     tally
+}
+
+/// Two scenarios, each point of them.
+fn sweeps_are_sound() -> bool {
+    let [scenario, target] = SWEPT_SCENARIOS.map(|name| Some(name.to_owned()));
+    let sweep = Sweep {
+        scenario,
+        target,
+        ..Sweep::default()
+    };
+    let rows = Prepared::new().and_then(|prepared| sweep.play(&prepared));
+    match &rows {
+        Ok(rows) if is_sound(rows) => {}
+        Ok(rows) => println!("{}", sweep_table(rows)),
+        Err(error) => println!("{error:#}"),
+    }
+    rows.is_ok_and(|rows| is_sound(&rows))
 }
