@@ -54,6 +54,10 @@ impl<P: Program, T: Transport> Driver<P, T> {
         if what == method::STATISTICS && arguments[0] == admin::DEVICE {
             return words(&six(self.counters.values(), arguments[1]));
         }
+        if what == method::HYBRID {
+            return words(&self.hybrid.words());
+        }
+        let own = self.hybrid.port_threshold();
         let number = PortNumber::try_from(arguments[0]).map_err(|_| Error::new(ENOENT))?;
         let limit = self.information.frame_limit;
         let port = self.port(number).ok_or(Error::new(ENOENT))?;
@@ -69,7 +73,7 @@ impl<P: Program, T: Transport> Driver<P, T> {
             method::STATISTICS => words(&six(port.counters.values(), arguments[1])),
             method::SET_RECEIVE => {
                 let receive = Receive::from_word(arguments[1]).ok_or(Error::new(EINVAL))?;
-                port.settings.receive = receive;
+                port.settings.receive = receive.with_own(own);
                 if let State::Open(session) = &mut port.state {
                     session.receiving.refused = None;
                 }
@@ -95,7 +99,8 @@ impl<P: Program, T: Transport> Driver<P, T> {
 
     fn add_port(&mut self, request: &Request) -> Served {
         let [_, settings @ ..] = request.words;
-        let settings = PortSettings::from_words(settings, self.information.frame_limit)?;
+        let mut settings = PortSettings::from_words(settings, self.information.frame_limit)?;
+        settings.receive = settings.receive.with_own(self.hybrid.port_threshold());
         if self.demux.is_taken(settings.mac) {
             return Err(Error::new(EEXIST).into());
         }

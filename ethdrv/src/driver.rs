@@ -9,6 +9,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use abi::cap::CapAddr;
+use dev::hybrid::Choice;
 use dev::pool::Pool;
 use dev::refusal::Refusal;
 use dev::statistics::{Counter, Counters};
@@ -72,6 +73,8 @@ pub struct Driver<P: Program, T: Transport> {
     /// Sessions whose pages are unpinned when their frames have left.
     pub(crate) pinning_per_frame: u32,
     pub(crate) counters: Counters,
+    /// What `hybrid` goes by where nobody names a threshold.
+    pub(crate) hybrid: Choice,
     /// The last serial number given.
     pub(crate) serial: u64,
     /// The slots that messages come with.
@@ -164,6 +167,7 @@ impl<P: Program, T: Transport> Driver<P, T> {
             awaiting_flights: 0,
             pinning_per_frame: 0,
             counters: Counters::new(),
+            hybrid: Choice::default(),
             serial: 0,
             reception,
             observer: None,
@@ -175,6 +179,11 @@ impl<P: Program, T: Transport> Driver<P, T> {
         driver.refill();
         driver.transport.flush();
         Ok(driver)
+    }
+
+    /// From now on `hybrid` goes by this where nobody names a threshold. Before it is told, it copies.
+    pub const fn set_hybrid(&mut self, choice: Choice) {
+        self.hybrid = choice;
     }
 
     /// Works until the device can't be worked with any more.

@@ -19,6 +19,7 @@
 //! | [`slots`], [`posting`], [`receiving`], `switch` | pages of sessions that the device fills |
 //! | `transmit`, [`outgoing`], `outlet`, [`check`], [`bound`], [`schedule`], [`bucket`], [`flight`] | from sessions to the device |
 //! | [`buffers`], [`frame`], [`transport`] | the driver's own memory, frames, the device |
+//! | [`threshold`] | from which length on `hybrid` flips where nobody says |
 //! | [`pulse`] | signs of life: the driver's, and the device's |
 //! | [`virtio_net`] | a virtio-net device as the transport |
 //! | [`wire`] | a process that stands in for device and network, as the transport: for benches |
@@ -69,6 +70,7 @@ pub mod session;
 pub mod slots;
 pub mod strategy;
 pub mod switch;
+pub mod threshold;
 mod transmit;
 pub mod transport;
 pub mod virtio_net;

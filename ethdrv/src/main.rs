@@ -16,6 +16,7 @@ use dev::pool::Pool;
 use dev::program::{BANK, PROCESS};
 use ethdrv::driver::{BeginError, Driver};
 use ethdrv::grant;
+use ethdrv::threshold;
 use ethdrv::transport::Transport;
 use ethdrv::virtio_net::{self, PAGES, Vectors, VirtioNet};
 use ethdrv::wire::Wire;
@@ -122,7 +123,12 @@ fn begin<T: Transport>(
         information.receive_capacity,
         information.transmit_capacity,
     );
-    Driver::begin(this, transport, Cap::at(grant::VERIFIER), pool, first).map_err(Failure::Begin)
+    let hybrid = threshold::choose(threshold::measure(&this, &pool, first).as_ref());
+    log::info!("{hybrid}");
+    let driver = Driver::begin(this, transport, Cap::at(grant::VERIFIER), pool, first);
+    let mut driver = driver.map_err(Failure::Begin)?;
+    driver.set_hybrid(hybrid);
+    Ok(driver)
 }
 
 /// Buys slots and heap that a few sessions take before there is any: users come and go without the

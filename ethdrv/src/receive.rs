@@ -158,17 +158,22 @@ impl<P: Program, T: Transport> Driver<P, T> {
                     return Ok(());
                 }
                 let receiving = &session.receiving;
-                (
-                    receiving.flips(&settings.receive, length),
-                    receiving.phase == Phase::Flipping,
-                )
+                let chosen = receiving.flips(&settings.receive, length);
+                if let Err(Some(why)) = chosen {
+                    counters.count(why);
+                }
+                (chosen.is_ok(), receiving.phase == Phase::Flipping)
             }
             _ => (false, false),
         };
         if flips {
             match self.flip(number, fragments) {
-                Ok(true) => return Ok(()),
-                Ok(false) => {}
+                Ok(None) => return Ok(()),
+                Ok(Some(why)) => {
+                    if let Some(port) = self.port(number) {
+                        port.counters.count(why);
+                    }
+                }
                 Err(undelivered) => {
                     self.release_all(fragments);
                     return self.not_delivered(number, undelivered);

@@ -8,6 +8,7 @@
 use alloc::vec::Vec;
 
 use dev::settings::{Receive, Strategy};
+use dev::statistics::Counter;
 
 use crate::slots::SlotNumber;
 
@@ -92,15 +93,20 @@ impl Receiving {
     }
 
     /// Whether a frame of this length is to be flipped.
+    ///
+    /// # Errors
+    /// It is to be copied; if the port flips others, what counts the reason.
     #[inline]
-    pub const fn flips(&self, settings: &Receive, length: u32) -> bool {
-        if !matches!(self.phase, Phase::Flipping) || self.sealed != settings.sealed {
-            return false;
-        }
+    pub const fn flips(&self, settings: &Receive, length: u32) -> Result<(), Option<Counter>> {
         match settings.strategy {
-            Strategy::Copy => false,
-            Strategy::Flip => true,
-            Strategy::Hybrid => length >= settings.threshold as u32,
+            Strategy::Copy => Err(None),
+            Strategy::Hybrid if length < settings.threshold as u32 => {
+                Err(Some(Counter::ChoseShort))
+            }
+            _ if !matches!(self.phase, Phase::Flipping) || self.sealed != settings.sealed => {
+                Err(Some(Counter::ChoseGoing))
+            }
+            _ => Ok(()),
         }
     }
 

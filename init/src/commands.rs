@@ -105,7 +105,7 @@ impl<H: Host> Init<'_, H> {
         let from = if wanted.changes() { " from now on" } else { "" };
         let note = match strategy {
             Strategy::Hybrid { threshold: None } => {
-                " (the threshold is a guess: it has not been measured)"
+                " (from which length on, the driver chose: `net` says what and why)"
             }
             _ => "",
         };

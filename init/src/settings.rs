@@ -1,6 +1,6 @@
 //! From a user's settings to those of its port.
 
-use dev::settings::{DEFAULT_THRESHOLD, Pinning, PortSettings, Rate, Receive, Strategy};
+use dev::settings::{OWN_THRESHOLD, Pinning, PortSettings, Rate, Receive, Strategy};
 
 use crate::manifest::{self, Ipv4Setting, Ipv6Setting, User};
 
@@ -32,7 +32,7 @@ pub fn receive(strategy: manifest::Strategy, sealed: bool) -> Receive {
     };
     Receive {
         strategy,
-        threshold: threshold.unwrap_or(DEFAULT_THRESHOLD),
+        threshold: threshold.unwrap_or(OWN_THRESHOLD),
         sealed,
     }
 }

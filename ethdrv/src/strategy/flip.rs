@@ -44,7 +44,7 @@ struct Flippable {
 
 impl<P: Program, T: Transport> Driver<P, T> {
     /// Flips a frame to a session, or at least begins to: what has to be exchanged waits for its batch.
-    /// `false`: it can't be flipped, and nothing was done.
+    /// If it can't be flipped, nothing was done, and the answer is what counts the reason.
     ///
     /// # Errors
     /// No page to spare, or the ring is left full: dropped. The client misbehaves, or its memory is
@@ -54,25 +54,28 @@ impl<P: Program, T: Transport> Driver<P, T> {
         &mut self,
         number: PortNumber,
         fragments: &[Fragment],
-    ) -> Result<bool, Undelivered> {
+    ) -> Result<Option<Counter>, Undelivered> {
         if self.deliveries.exchanges() + fragments.len() > LIMIT {
             // May end the session.
             self.commit();
         }
         let Some(session) = session(&mut self.ports, number) else {
-            return Ok(false);
+            return Ok(Some(Counter::ChoseGoing));
         };
         let sealed = session.receiving.sealed;
         let mut exchanges = 0;
         for (n, fragment) in fragments.iter().enumerate() {
             let Some(flippable) = flippable(&self.slots, fragment) else {
-                return Ok(false);
+                return Ok(Some(Counter::ChosePool));
             };
             let seen = matches!(flippable.owner.page, Page::Seen(_));
             let goes_on = n + 1 < fragments.len();
             let reaches_end = flippable.offset + fragment.part.length == PAGE_SIZE as u32;
-            if sealed && seen || goes_on && !reaches_end {
-                return Ok(false);
+            if sealed && seen {
+                return Ok(Some(Counter::ChoseSealed));
+            }
+            if goes_on && !reaches_end {
+                return Ok(Some(Counter::ChosePool));
             }
             exchanges += !(seen && flippable.owner.port == number) as usize;
         }
@@ -92,7 +95,7 @@ impl<P: Program, T: Transport> Driver<P, T> {
                 self.flip_one(number, fragment, flippable, goes_on);
             }
         }
-        Ok(true)
+        Ok(None)
     }
 
     /// Flips one fragment. All that it needs is there.

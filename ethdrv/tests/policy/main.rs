@@ -19,3 +19,4 @@ mod revocation;
 mod sealed;
 mod send;
 mod switch;
+mod threshold;

@@ -5,7 +5,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use dev::admin::{DEVICE, PortState};
-use dev::settings::DEFAULT_THRESHOLD;
+use dev::settings::{Receive, Strategy as Way};
 use dev::statistics::{Counter, Counters};
 
 use crate::console::table::{Align, Table};
@@ -52,6 +52,10 @@ const NO_DROPS: &[Counter] = &[
     Counter::Sessions,
     Counter::Misbehaved,
     Counter::Revoked,
+    Counter::ChoseShort,
+    Counter::ChosePool,
+    Counter::ChoseSealed,
+    Counter::ChoseGoing,
 ];
 
 /// Counters that have a column of their own.
@@ -64,6 +68,10 @@ const SHOWN: &[Counter] = &[
     Counter::Recovered,
     Counter::SentFrames,
     Counter::SentBytes,
+    Counter::ChoseShort,
+    Counter::ChosePool,
+    Counter::ChoseSealed,
+    Counter::ChoseGoing,
 ];
 
 impl<H: Host> Init<'_, H> {
@@ -109,6 +117,8 @@ impl<H: Host> Init<'_, H> {
                 port_now.spare_pages.to_string(),
                 port_now.in_flight.to_string(),
             ]);
+            let receive = receive(member.user.strategy, member.user.sealed);
+            choices(&mut details, member.name(), receive, &counters);
             detail(&mut details, member.name(), &counters);
         }
         let mut text = match table.is_empty() {
@@ -116,12 +126,12 @@ impl<H: Host> Init<'_, H> {
             false => table.render(),
         };
         text.push_str(&details);
-        let guessed =
+        let left_open =
             |member: &Member| matches!(member.user.strategy, Strategy::Hybrid { threshold: None });
-        if self.members.iter().any(|(_, member)| guessed(member)) {
-            text.push_str(&format!(
-                "hybrid flips from {DEFAULT_THRESHOLD} bytes on where nobody says otherwise: a guess, not measured.\n"
-            ));
+        if self.members.iter().any(|(_, member)| left_open(member))
+            && let Ok(choice) = self.driver.admin.hybrid(sys)
+        {
+            text.push_str(&format!("{choice}.\n"));
         }
         if let Ok(device) = self.driver.admin.device(sys) {
             text.push_str(&format!(
@@ -157,6 +167,33 @@ fn dropped(counters: &Counters) -> u64 {
     })
 }
 
+/// What the driver did with the frames for a port that flips, and why it copied those that it did.
+fn choices(text: &mut String, name: &str, receive: Receive, counters: &Counters) {
+    if receive.strategy == Way::Copy {
+        return;
+    }
+    let reasons = [
+        (Counter::ChoseShort, "shorter than the threshold"),
+        (Counter::ChosePool, "not in a session's page"),
+        (Counter::ChoseSealed, "sealed, in a page that a client sees"),
+        (Counter::ChoseGoing, "while going over"),
+    ];
+    let mut copied: Vec<String> = reasons
+        .iter()
+        .filter(|(counter, _)| counters.get(*counter) != 0)
+        .map(|(counter, why)| format!("{} {why}", counters.get(*counter)))
+        .collect();
+    if copied.is_empty() {
+        copied.push("none".into());
+    }
+    text.push_str(&format!(
+        "{name}, {receive}: {} in place, {} exchanged; to be copied: {}\n",
+        counters.get(Counter::InPlace),
+        counters.get(Counter::Exchanged),
+        copied.join(", ")
+    ));
+}
+
 /// A line of what else was counted, if anything was.
 fn detail(text: &mut String, name: &str, counters: &Counters) {
     let others = Counter::ALL
@@ -174,6 +211,30 @@ fn detail(text: &mut String, name: &str, counters: &Counters) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_chosen_is_told_with_its_reasons() {
+        let mut counters = Counters::new();
+        counters.add(Counter::InPlace, 5);
+        counters.add(Counter::ChoseShort, 12);
+        counters.add(Counter::ChoseSealed, 3);
+        let mut receive = Receive::default();
+        let mut text = String::new();
+        choices(&mut text, "alice", receive, &counters);
+        assert!(text.is_empty());
+        receive.strategy = Way::Hybrid;
+        choices(&mut text, "alice", receive, &counters);
+        assert_eq!(
+            text,
+            "alice, hybrid: 5 in place, 0 exchanged; to be copied: 12 shorter than the threshold, \
+             3 sealed, in a page that a client sees\n"
+        );
+        // They are no losses, and aren't told twice.
+        assert_eq!(dropped(&counters), 0);
+        text.clear();
+        detail(&mut text, "alice", &counters);
+        assert!(text.is_empty(), "{text}");
+    }
 
     #[test]
     fn drops_are_what_did_not_arrive() {

@@ -5,8 +5,6 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
 
-use dev::settings::DEFAULT_THRESHOLD;
-
 use super::near::nearest;
 use super::receiving::Receiving;
 use crate::manifest::{LogLevel, UserSpec};
@@ -260,13 +258,13 @@ pub fn help(about: Option<&'static Entry>) -> String {
         text.push_str(NET);
     }
     if entry.name == "strategy" {
-        text.push_str(&format!(
+        text.push_str(
             "  copy      each frame is copied into the user's memory\n\
              \x20 flip      the page that the device filled becomes the user's, in exchange for one\n\
-             \x20 hybrid    frames of BYTES and more are flipped, shorter ones copied; {DEFAULT_THRESHOLD} by default,\n\
-             \x20           a guess: where flipping begins to pay has not been measured\n\
-             \x20 sealed    the user never sees a byte that isn't of a frame of its own; open undoes it\n"
-        ));
+             \x20 hybrid    frames of BYTES and more are flipped, shorter ones copied. Without BYTES\n\
+             \x20           the driver chose when it began, by a cost model and what it timed: `net`\n\
+             \x20 sealed    the user never sees a byte that isn't of a frame of its own; open undoes it\n",
+        );
         text.push_str(COPIED_ANYHOW);
     }
     if entry.name == "spawn" {

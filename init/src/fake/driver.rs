@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use dev::Mac;
 use dev::admin::{PortState, method};
 use dev::badge::Badge;
+use dev::hybrid::Choice;
 use dev::refusal::Refusal;
 use dev::settings::{PortSettings, Receive, Strategy, address_from_words};
 use sys::Message;
@@ -59,6 +60,14 @@ impl World {
                 self.note("driver works");
                 let mac = Mac::new([0x52, 0x54, 0, 0x12, 0x34, 0x56]);
                 Ok([mac.word(), 1514, 1, ports.len() as u64, 0, 0])
+            }
+            method::HYBRID => {
+                let choice = Choice {
+                    threshold: Some(1234),
+                    measured: None,
+                };
+                let [a, b, c, d] = choice.words();
+                Ok([a, b, c, d, 0, 0])
             }
             method::ADD_PORT => {
                 let settings = PortSettings::from_words([w[1], w[2], w[3], w[4], w[5]], 1514)

@@ -9,6 +9,7 @@ use abi::error::EIO;
 use sys::object::{Aperture, Notify, Table};
 use sys::{Cap, Error, Message, Sys};
 
+use crate::hybrid::Choice;
 use crate::mac::Mac;
 use crate::port::{Port, capability, words_only};
 use crate::refusal::Refusal;
@@ -51,6 +52,9 @@ pub mod method {
     /// for good, and serve all ports; a port for which there are none is served by copying. `EMFILE`:
     /// enough are there.
     pub const ADD_APERTURE: u64 = 10;
+    /// → what `hybrid` goes by where nobody names a threshold, as
+    /// [`Choice`](crate::hybrid::Choice::words) packs it.
+    pub const HYBRID: u64 = 11;
 }
 
 /// In place of a port: the device itself.
@@ -251,6 +255,16 @@ impl Admin {
     pub fn set_notify(self, sys: &impl Sys, notify: Cap<Notify>) -> Result<(), Error> {
         let message = Message::new(&[method::SET_NOTIFY]).with_caps(&[notify.address()]);
         sys.call(self.address(), &message).ok().map(|_| ())
+    }
+
+    /// What `hybrid` goes by where nobody names a threshold, and why.
+    ///
+    /// # Errors
+    /// Those of the invocation.
+    pub fn hybrid(self, sys: &impl Sys) -> Result<Choice, Error> {
+        let reply = words_only(sys, self.address(), &[method::HYBRID])?;
+        let [first, copy, byte, exchange, ..] = reply.words;
+        Ok(Choice::from_words([first, copy, byte, exchange]))
     }
 
     /// What the device is like.

@@ -1,5 +1,7 @@
 //! The real [`Program`]: over `user/rt`.
 
+use core::arch::x86_64::__cpuid;
+
 use abi::cap::{CapAddr, Rights};
 use rt::clock::Clock;
 use rt::shared::Place;
@@ -40,6 +42,10 @@ impl Program for This {
         self.clock.now()
     }
 
+    fn emulated(&self) -> bool {
+        emulated()
+    }
+
     fn arm(&self, deadline: u64, bit: u64) -> Result<(), Error> {
         self.clock.arm(deadline, bit)
     }
@@ -76,4 +82,15 @@ impl Program for This {
     fn batch(&self) -> Mapping {
         message_page::batch()
     }
+}
+
+/// Whether the CPU is QEMU's translator, by what hypervisors say of themselves (CPUID 1, ECX bit 31,
+/// and leaf 0x4000_0000).
+fn emulated() -> bool {
+    const HYPERVISORS: u32 = 0x4000_0000;
+    if __cpuid(1).ecx >> 31 == 0 {
+        return false;
+    }
+    let leaf = __cpuid(HYPERVISORS);
+    [leaf.ebx, leaf.ecx, leaf.edx].map(u32::to_le_bytes) == [*b"TCGT", *b"CGTC", *b"GTCG"]
 }

@@ -11,7 +11,7 @@
 //! - [`layout`]: who writes what in the two segments of a session.
 //! - [`port`], [`admin`]: the protocol, for clients and for init, with [`badge`], [`refusal`],
 //!   [`settings`], [`mac`].
-//! - [`statistics`]: what is counted.
+//! - [`statistics`]: what is counted; [`hybrid`]: from which length on frames are flipped, and why.
 //! - [`session`]: the client's side of a session, with its [`segment`].
 #![no_std]
 #![forbid(unsafe_code)]
@@ -23,6 +23,7 @@ pub mod admin;
 pub mod badge;
 #[cfg(all(feature = "bare", target_os = "none"))]
 pub mod bare;
+pub mod hybrid;
 pub mod layout;
 pub mod mac;
 pub mod pool;

@@ -16,6 +16,7 @@ use crate::window::{Pinned, Wanted, Window, direction};
 /// Pages that driver and device both read and write. Page *n* is slot *n* of the aperture, and lies
 /// *n* pages into [`Pool::memory`].
 pub struct Pool<P: Program> {
+    segment: Cap<Table>,
     window: Window<P>,
     pages: Vec<Pinned>,
 }
@@ -56,9 +57,20 @@ impl<P: Program> Pool<P> {
             window.pin(program, segment, wanted, &mut pinned)?;
         }
         Ok(Pool {
+            segment,
             window,
             pages: pinned,
         })
+    }
+
+    /// The segment that the pages lie in: page *n* at place *n*.
+    pub const fn segment(&self) -> Cap<Table> {
+        self.segment
+    }
+
+    /// The aperture that they are pinned in, with its window.
+    pub const fn window(&self) -> &Window<P> {
+        &self.window
     }
 
     /// How many pages there are.

@@ -28,6 +28,11 @@ pub trait Program {
     /// Nanoseconds since boot.
     fn now(&self) -> u64;
 
+    /// Whether that time is an emulator's, which says nothing of hardware.
+    fn emulated(&self) -> bool {
+        false
+    }
+
     /// Sets the program's one timer: at that time (nanoseconds since boot) the notification bit is set.
     ///
     /// # Errors

@@ -34,16 +34,17 @@ impl Strategy {
     }
 }
 
-/// The length in bytes from which on `hybrid` flips, where nobody says otherwise. It is a guess: half
-/// of what a page holds. The crossover between copying and flipping has not been measured yet.
-pub const DEFAULT_THRESHOLD: u16 = 2048;
+/// In place of a threshold: the driver goes by its own, which it chose when it began
+/// ([`Choice`](crate::hybrid::Choice)).
+pub const OWN_THRESHOLD: u16 = 0;
 
 /// How a port receives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Receive {
     /// How frames reach the client's pages.
     pub strategy: Strategy,
-    /// `hybrid` copies frames shorter than so many bytes. The others don't ask.
+    /// `hybrid` copies frames shorter than so many bytes; [`OWN_THRESHOLD`]: than the driver's own
+    /// threshold. The others don't ask.
     pub threshold: u16,
     /// The client never sees a byte that isn't of a frame of its own. With `copy` that is so anyway;
     /// otherwise the device fills pages that the client can't see, and what a frame leaves of its page
@@ -55,7 +56,7 @@ impl Default for Receive {
     fn default() -> Receive {
         Receive {
             strategy: Strategy::Copy,
-            threshold: DEFAULT_THRESHOLD,
+            threshold: OWN_THRESHOLD,
             sealed: false,
         }
     }
@@ -68,6 +69,14 @@ impl Receive {
     /// As a word: strategy (bits 0–7), sealed (8), threshold (16–31).
     pub const fn word(self) -> u64 {
         self.strategy as u64 | (self.sealed as u64) << 8 | (self.threshold as u64) << 16
+    }
+
+    /// With a threshold of the driver's own, where `hybrid` goes by that.
+    pub const fn with_own(mut self, threshold: u16) -> Receive {
+        if matches!(self.strategy, Strategy::Hybrid) && self.threshold == OWN_THRESHOLD {
+            self.threshold = threshold;
+        }
+        self
     }
 
     /// From a word. `None`: it stands for none.
@@ -91,6 +100,7 @@ impl core::fmt::Display for Receive {
         match self.strategy {
             Strategy::Copy => f.write_str("copy")?,
             Strategy::Flip => f.write_str("flip")?,
+            Strategy::Hybrid if self.threshold == OWN_THRESHOLD => f.write_str("hybrid")?,
             Strategy::Hybrid => write!(f, "hybrid({})", self.threshold)?,
         }
         match self.sealed {

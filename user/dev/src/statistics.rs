@@ -95,6 +95,14 @@ counters! {
     Misbehaved = "sessions ended for misbehaviour",
     /// Sessions that ended because their memory was revoked.
     Revoked = "sessions ended by revocation",
+    /// Frames that were to be copied, though the port flips: shorter than its threshold.
+    ChoseShort = "copied: shorter than the threshold",
+    /// The same: they didn't arrive in a session's page.
+    ChosePool = "copied: not in a session's page",
+    /// The same: they were sealed, and the page that they arrived in is one that a client sees.
+    ChoseSealed = "copied: sealed, in a page that a client sees",
+    /// The same: the session was only going over to flipping, or back.
+    ChoseGoing = "copied: going over",
     /// Device: frames for no session.
     Nobody = "for nobody",
     /// Device: frames shorter than an ethernet header, or with an impossible length.

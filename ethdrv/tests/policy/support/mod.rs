@@ -9,7 +9,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use abi::boot::slot;
-use abi::cap::{Kind, Rights};
+use abi::cap::{CapAddr, Kind, Rights};
 use dev::admin::Admin;
 use dev::badge::ADMIN_BADGE;
 use dev::pool::Pool;
@@ -23,7 +23,7 @@ use sys::Cap;
 
 use client::Client;
 use device::{Device, FakeDevice};
-use kernel::{Capability, DRIVER, INIT, Kernel, Object, Shared, What};
+use kernel::{Capability, DRIVER, INIT, Kernel, Object, Pid, Shared, What};
 use program::{FakeProgram, Pump};
 
 pub type TestDriver = Driver<FakeProgram, FakeDevice>;
@@ -133,6 +133,12 @@ impl World {
     /// An aperture and its window, in init's slots.
     fn aperture(&self) -> [u16; 2] {
         let slots = [(); 2].map(|()| self.init.take_slot().unwrap());
+        self.put_aperture(INIT, slots);
+        slots
+    }
+
+    /// An aperture and its window, in a process's slots.
+    pub fn put_aperture(&self, pid: Pid, slots: [CapAddr; 2]) {
         let mut kernel = self.kernel.borrow_mut();
         let (aperture, window) = make_aperture(&mut kernel);
         for (slot, oid) in slots.into_iter().zip([aperture, window]) {
@@ -140,9 +146,8 @@ impl World {
                 what: What::Object(oid),
                 rights: Rights::all(),
             };
-            kernel.put(INIT, slot, capability);
+            kernel.put(pid, slot, capability);
         }
-        slots
     }
 
     /// Makes a port.

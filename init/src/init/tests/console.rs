@@ -126,7 +126,7 @@ fn the_prompt_comes_back_after_a_log_line() {
 
 #[test]
 fn a_strategy_is_shown_and_changed_and_kept_over_the_drivers_death() {
-    use dev::settings::{DEFAULT_THRESHOLD, Strategy};
+    use dev::settings::{OWN_THRESHOLD, Strategy};
     let world = world();
     let manifest = "[spawn]\nstrategy = 'flip'\npinning = 'frame'\n\
                     [[user]]\nname = 'alice'\nstrategy = 'hybrid'\nsealed = true\n";
@@ -137,15 +137,15 @@ fn a_strategy_is_shown_and_changed_and_kept_over_the_drivers_death() {
     };
     let receive = settings(&init, "alice").receive;
     assert_eq!(receive.strategy, Strategy::Hybrid);
-    assert!(receive.threshold == DEFAULT_THRESHOLD && receive.sealed);
+    assert!(receive.threshold == OWN_THRESHOLD && receive.sealed);
     let shown = type_line(&mut init, "strategy alice\r");
     assert!(
-        shown.contains("alice receives by hybrid(2048) sealed (the threshold is a guess"),
+        shown.contains("alice receives by hybrid sealed (from which length on, the driver chose"),
         "{shown}"
     );
     let shown = type_line(&mut init, "net\r");
     assert!(
-        shown.contains("hybrid(2048) sealed") && shown.contains("a guess, not measured"),
+        shown.contains("hybrid sealed") && shown.contains("hybrid flips from 1234 bytes on"),
         "{shown}"
     );
     let shown = type_line(&mut init, "strategy alice hybrid(700) open\r");

@@ -1,6 +1,7 @@
 //! Tests of the crossover study, over vectors that are only *expected* (`expected.csv`).
 
 mod anchors;
+mod driver;
 mod expected;
 mod profiles;
 mod report;

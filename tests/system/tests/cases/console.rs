@@ -118,7 +118,7 @@ fn strategy(case: &Case) -> Result<()> {
         ("hybrid(300)", "hybrid(300)"),
         ("sealed", "hybrid(300) sealed"),
         ("flip", "flip sealed"),
-        ("hybrid open", "hybrid(2048)"),
+        ("hybrid open", "hybrid"),
         ("copy", "copy"),
     ];
     for (words, shown) in words {

@@ -5,7 +5,7 @@ use abi::cap::{CapAddr, Kind};
 use abi::error::EMFILE;
 use dev::Program as _;
 use dev::program::BANK;
-use dev::settings::{DEFAULT_THRESHOLD, Pinning, PortSettings, Rate, Receive, Strategy};
+use dev::settings::{Pinning, PortSettings, Rate, Receive, Strategy};
 use rt::child::Grant;
 use sys::bank::{Bank, BankRights};
 use sys::object::{Aperture, Notify, Table};
@@ -135,7 +135,7 @@ impl Init {
         let strategy = *dice.pick(&ways);
         Receive {
             strategy,
-            threshold: *dice.pick(&[0, 60, 200, 1000, DEFAULT_THRESHOLD, 9000]),
+            threshold: *dice.pick(&[1, 60, 200, 1000, 2048, 9000]),
             sealed: self.setting.network.is_private(user) || dice.one_in(2),
         }
     }
