@@ -8,6 +8,7 @@ mod fair;
 mod flip;
 mod flood;
 mod hostile;
+mod many;
 mod multicast;
 mod orderly;
 mod per_frame;

@@ -224,6 +224,11 @@ impl World {
         self.device.borrow_mut().incoming.push_back(frame);
     }
 
+    /// Whether frames complete when the driver looks. Answers whether they did.
+    pub fn prompt(&self, prompt: bool) -> bool {
+        std::mem::replace(&mut self.device.borrow_mut().prompt, prompt)
+    }
+
     /// What left since the last time.
     pub fn wire(&self) -> Vec<Vec<u8>> {
         std::mem::take(&mut self.device.borrow_mut().wire)
