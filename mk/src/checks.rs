@@ -4,6 +4,7 @@ mod command;
 mod hosted;
 mod libtest;
 mod lint;
+mod pitfalls;
 
 use std::fmt;
 use std::str::FromStr;

@@ -156,7 +156,7 @@ impl Model {
 
     /// The next frame from one to another: mostly short.
     fn frame(&mut self, from: Mac, to: Mac, length: u32, limit: u32) -> Vec<u8> {
-        let longest = if length % 4 == 0 { limit } else { 300 };
+        let longest = if length.is_multiple_of(4) { limit } else { 300 };
         self.number += 1;
         let length = 60 + (length >> 3) % (longest - 59);
         frame(to, from, self.number, length as usize)

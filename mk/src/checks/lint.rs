@@ -1,10 +1,11 @@
-//! Formatting and clippy.
+//! Formatting, clippy, and that the tests of pitfalls are there and listed.
 
 use std::process::Command;
 use std::time::Duration;
 
 use anyhow::Result;
 
+use super::pitfalls::pitfalls;
 use super::{Run, Tally};
 use crate::checkout::Checkout;
 use crate::programs::{LIBRARIES, PACKAGES, Programs};
@@ -14,7 +15,8 @@ use crate::toolchain::{self, Bare};
 /// How long each may take, with everything to be compiled.
 const LIMIT: Duration = Duration::from_secs(15 * 60);
 
-/// Runs `cargo fmt --check`, and clippy with warnings denied for the host and the bare target.
+/// Runs `cargo fmt --check`, and clippy with warnings denied for the host and the bare target; looks for
+/// the tests that docs/pitfalls.md lists.
 ///
 /// # Errors
 /// A command can't be run at all.
@@ -24,6 +26,17 @@ pub fn lint(checkout: &Checkout) -> Result<Tally> {
     let mut format = checkout.cargo();
     format.args(["fmt", "--all", "--check"]);
     one(checkout, "format", format, &mut tally)?;
+
+    let name = "tests of pitfalls";
+    let step = Step::start(name);
+    let complaints = pitfalls(checkout.root())?;
+    step.end(if complaints.is_empty() {
+        "ok"
+    } else {
+        "FAILED"
+    });
+    complaints.iter().for_each(|line| println!("{line}"));
+    tally.check(name, complaints.is_empty());
 
     let mut host = checkout.cargo();
     host.args([

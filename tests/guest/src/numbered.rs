@@ -45,6 +45,9 @@ pub mod kind {
     pub const QUERY: u8 = b'Q';
     /// Asks for a search of the receive memory, and a report.
     pub const SEARCH: u8 = b'S';
+    /// Asks for a storm: for so many milliseconds the user does nothing but wake the driver and ask it
+    /// things. Not answered.
+    pub const STORM: u8 = b'T';
     /// A report: as many numbers of 8 digits as there are [fields](super::Report).
     pub const REPORT: u8 = b'R';
     /// So many frames of the stream came: the number says it.
@@ -247,6 +250,8 @@ report! {
     in_place,
     /// Frames that it exchanged pages for.
     exchanged,
+    /// Times that it woke the driver for nothing.
+    kicks,
     /// Searched: pieces of other users' frames.
     others,
     /// Searched: pieces of memory that no frame comes from.

@@ -8,6 +8,7 @@
 extern crate alloc;
 
 mod search;
+mod storm;
 mod tally;
 
 use alloc::boxed::Box;
@@ -117,6 +118,10 @@ impl Checker {
                 match self.tally.take(bytes) {
                     Asked::Nothing => {}
                     Asked::Report(number, searched) => self.report(session, number, searched)?,
+                    Asked::Storm(milliseconds) => {
+                        self.tally.report.kicks +=
+                            storm::storm(self.program, session, milliseconds);
+                    }
                 }
                 if self.tally.untold >= TOLD_AT_ONCE {
                     self.acknowledge(session)?;

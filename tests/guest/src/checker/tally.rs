@@ -8,6 +8,8 @@ pub enum Asked {
     Nothing,
     /// An answer to the query of this number; after a search, or without.
     Report(u32, bool),
+    /// A storm of so many milliseconds.
+    Storm(u32),
 }
 
 /// What came.
@@ -60,6 +62,7 @@ impl Tally {
                 }
                 return Asked::Report(head.number, false);
             }
+            kind::STORM => return Asked::Storm(head.number),
             kind::QUERY => return Asked::Report(head.number, false),
             kind::SEARCH => return Asked::Report(head.number, true),
             _ => report.altered += 1,

@@ -2,7 +2,9 @@
 
 use dev::Program;
 use dev::bare::This;
-use dev::layout::{CONTROL, FILLED, FIRST_RECEIVE_PAGE, FIRST_TRANSMIT_PAGE, RETURNED, TRANSMIT};
+use dev::layout::{
+    CONTROL, FILLED, FIRST_RECEIVE_PAGE, FIRST_TRANSMIT_PAGE, MORE, RETURNED, TRANSMIT,
+};
 use dev::session::{Lost, Session};
 use log::info;
 use netstack::Config;
@@ -41,6 +43,24 @@ pub const LIES: &[(&str, Act)] = &[
         };
         transmit(session, program, &[descriptor])
     }),
+    ("a run that goes on in nothing", |session, program, _| {
+        transmit(session, program, &[PAGE_OF_A_RUN])
+    }),
+    (
+        "a run that leaves some of its page",
+        |session, program, _| {
+            let short = Descriptor {
+                length: 60,
+                ..PAGE_OF_A_RUN
+            };
+            let rest = piece(FIRST_TRANSMIT_PAGE + 1, 0, 60);
+            transmit(session, program, &[short, rest])
+        },
+    ),
+    (
+        "a run that goes on in a page that is none of its own",
+        |session, program, _| transmit(session, program, &[PAGE_OF_A_RUN, piece(998, 0, 60)]),
+    ),
     ("a buffer that is in flight", twice),
     ("an index that jumps: transmit", |session, program, _| {
         jump(session, program, TRANSMIT.producer, 257)
@@ -71,6 +91,12 @@ pub const LIES: &[(&str, Act)] = &[
         give_back(session, program, piece(FIRST_RECEIVE_PAGE, 8, 1))
     }),
 ];
+
+/// The first page of a frame that goes on.
+const PAGE_OF_A_RUN: Descriptor = Descriptor {
+    flags: MORE,
+    ..piece(FIRST_TRANSMIT_PAGE, 0, abi::PAGE_SIZE as u32)
+};
 
 const fn piece(page: u32, offset: u32, length: u32) -> Descriptor {
     Descriptor {

@@ -16,6 +16,7 @@ mod network;
 mod numbered;
 mod residue;
 mod revoke;
+mod starve;
 mod streams;
 mod wire;
 
@@ -38,5 +39,6 @@ pub const ALL: &[&[Entry]] = &[
     numbered::CASES,
     residue::CASES,
     revoke::CASES,
+    starve::CASES,
     wire::CASES,
 ];

@@ -229,6 +229,18 @@ impl Streams {
         bail!("user {user} does not answer")
     }
 
+    /// Sends a frame that belongs to no stream.
+    pub fn send(&self, frame: &[u8]) -> Result<()> {
+        self.wire.send(frame)
+    }
+
+    /// Has a user storm the driver for so many milliseconds, instead of anything else.
+    pub fn storm(&mut self, user: u8, milliseconds: u32) -> Result<()> {
+        let mut frame = [0; SHORTEST];
+        numbered::write(&mut frame, kind::STORM, user, 0, milliseconds);
+        self.send(&frame)
+    }
+
     /// What a user has to tell.
     pub fn report(&mut self, user: u8) -> Result<Report> {
         self.ask(kind::QUERY, user, 0, seconds(10))
