@@ -418,5 +418,7 @@ fn full(case: &Case) -> Result<()> {
         ensure!(before == after, "before {before:#?}, after {after:#?}");
         Ok(())
     })?;
+    // It fills up so fast that the others have hardly been asked.
+    std::thread::sleep(seconds(2));
     stop_all(asking)
 }
