@@ -9,6 +9,7 @@ use core::cell::Cell;
 
 use abi::CAP_TABLE_SLOTS;
 use abi::cap::{CapAddr, Kind, Rights};
+use abi::count::Event;
 
 use crate::Kernel;
 use crate::error::{KIND, PERMISSION, Result, VOID};
@@ -145,6 +146,7 @@ impl<M: Machine> Kernel<'_, M> {
         if address == 0 || root == crate::frame::Frame::NONE {
             return None;
         }
+        self.count(Event::LookUps, 1);
         let root: &CapTable = self.view(root);
         match root.0.get(usize::from(address)) {
             Some(slot) => Some(slot),

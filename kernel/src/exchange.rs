@@ -14,6 +14,7 @@ use core::cell::Cell;
 
 use abi::TABLE_ENTRIES;
 use abi::cap::{Kind, Rights};
+use abi::count::Event;
 
 use crate::Kernel;
 use crate::cap::Capability;
@@ -66,8 +67,8 @@ impl<M: Machine> Kernel<'_, M> {
         ) {
             return None;
         }
-        self.changed(seen_here).forget(&self.machine, here);
-        self.changed(seen_there).forget(&self.machine, there);
+        self.changed(seen_here).forget(self, here);
+        self.changed(seen_there).forget(self, there);
         Some(())
     }
 
@@ -191,6 +192,8 @@ impl<M: Machine> Kernel<'_, M> {
         page_b.frame.set(a);
         one.set(here.with_frame_at(difference).0);
         other.set(there.with_frame_at(difference).0);
+        self.count(Event::Entries, 2);
+        self.count(Event::Exchanges, 1);
         if self.has(Fault::ExchangePins) {
             row_a.pins[0].swap(&row_b.pins[0]);
         }

@@ -9,6 +9,7 @@
 use core::cell::Cell;
 
 use abi::cap::Kind;
+use abi::count::Event;
 use abi::invoke::Received;
 use abi::method::process::state;
 
@@ -44,11 +45,13 @@ impl<M: Machine> Kernel<'_, M> {
         );
         self.cpu.since.set(now);
         self.cpu.current.set(to.frame.get());
+        self.now_runs(to);
         let space = to.space.get();
         if space != self.cpu.space.get() {
             to.switches.set(to.switches.get().wrapping_add(1));
             self.cpu.space.set(space);
             self.machine.load_space(space);
+            self.count(Event::Switches, 1);
         }
     }
 
@@ -60,6 +63,7 @@ impl<M: Machine> Kernel<'_, M> {
         if root == Frame::NONE {
             return None;
         }
+        self.count(Event::LookUps, 1);
         // One test for both ends: 0 wraps beyond the last.
         self.view::<CapTable>(root).0[1..].get(usize::try_from(address.wrapping_sub(1)).ok()?)
     }
@@ -155,6 +159,7 @@ impl<M: Machine> Kernel<'_, M> {
             let bits = &target.bits[group as usize];
             bits.set(bits.get() | bit);
             target.groups.set(target.groups.get() | 1 << group);
+            self.count(Event::Notifications, 1);
             registers.rax = 0;
             return Some(sender);
         }
@@ -163,6 +168,7 @@ impl<M: Machine> Kernel<'_, M> {
             return None;
         }
 
+        self.count(Event::Notifications, 1);
         registers.rax = 0;
         sender.message.set(*registers);
         self.switch_directly(sender, target);

@@ -16,6 +16,7 @@ impl<M: Machine> Kernel<'_, M> {
         registers: &mut Registers,
     ) -> Option<&Process> {
         let process = self.current()?;
+        self.count(abi::count::Event::Traps, 1);
         let instruction = process.preserved.get().rip;
         process.full.set(1);
         process.cause.set(cause as u8);
@@ -77,6 +78,7 @@ impl<M: Machine> Kernel<'_, M> {
     /// Marks the current process as interrupted: all its registers are saved.
     pub fn interrupted(&self) {
         if let Some(process) = self.current() {
+            self.count(abi::count::Event::Traps, 1);
             process.full.set(1);
         }
     }

@@ -6,6 +6,8 @@
 
 use core::cell::Cell;
 
+use abi::count::Event;
+
 use crate::Kernel;
 use crate::machine::Machine;
 use crate::object::{ObjectRow, Oid, Parent};
@@ -51,6 +53,11 @@ impl Flush {
         self.count.get() > SINGLE
     }
 
+    /// How many pages are forgotten one by one; `None` when everything is.
+    fn singles(&self) -> Option<u64> {
+        (!self.is_whole()).then_some(self.count.get() as u64)
+    }
+
     pub fn carry_out(&self, machine: &impl Machine) {
         let count = self.count.replace(0);
         if count == 1 {
@@ -84,18 +91,22 @@ impl Seen {
 
     /// The same, and has the CPU forget it at once.
     #[inline(always)]
-    pub fn forget(self, machine: &impl Machine, place: usize) {
+    pub fn forget<M: Machine>(self, kernel: &Kernel<'_, M>, place: usize) {
         match self.is_address() {
-            true => machine.flush_page(self.0 | (place as u64) << 12),
-            false => self.forget_all(machine),
+            true => {
+                kernel.count(Event::PageFlushes, 1);
+                kernel.machine.flush_page(self.0 | (place as u64) << 12);
+            }
+            false => self.forget_all(kernel),
         }
     }
 
     /// Has the CPU forget a segment that isn't seen at just one address.
     #[inline(never)]
-    fn forget_all(self, machine: &impl Machine) {
+    fn forget_all<M: Machine>(self, kernel: &Kernel<'_, M>) {
         if self != Seen::NOWHERE {
-            machine.flush_all();
+            kernel.count(Event::FullFlushes, 1);
+            kernel.machine.flush_all();
         }
     }
 
@@ -272,6 +283,10 @@ impl<M: Machine> Kernel<'_, M> {
     #[inline]
     pub(crate) fn flush_pending(&self) {
         if self.flush.is_pending() {
+            match self.flush.singles() {
+                Some(pages) => self.count(Event::PageFlushes, pages),
+                None => self.count(Event::FullFlushes, 1),
+            }
             self.flush.carry_out(&self.machine);
         }
     }

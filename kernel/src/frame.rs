@@ -6,6 +6,9 @@
 use core::cell::Cell;
 use core::sync::atomic::{AtomicU64, Ordering};
 
+use abi::PAGE_SIZE;
+use abi::count::Event;
+
 use crate::Kernel;
 use crate::machine::Machine;
 use crate::object::Oid;
@@ -188,6 +191,13 @@ impl<M: Machine> Kernel<'_, M> {
         // - `View` promises that any bytes are a valid `V`, and that shared references to it may
         //   alias with others and with writes from outside.
         unsafe { &*self.machine.frame_address(frame).cast::<V>() }
+    }
+
+    /// Zeroes a frame.
+    #[inline(always)]
+    pub(crate) fn zero(&self, frame: Frame) {
+        self.machine.zero(frame);
+        self.count(Event::KernelZeroed, PAGE_SIZE as u64);
     }
 
     /// The row of a frame; frames beyond RAM share the row of frame 0, which has no owner.

@@ -3,6 +3,7 @@
 use core::cell::Cell;
 
 use abi::cap::{Kind, Rights};
+use abi::count::Event;
 use abi::fault::Cause;
 use abi::invoke::Op;
 use abi::method::aperture;
@@ -113,6 +114,12 @@ impl<M: Machine> Kernel<'_, M> {
     pub fn system_call(&self, registers: &mut Registers) -> Option<&Process> {
         let current = self.current()?;
         let op = registers.rax as u8;
+        #[cfg(feature = "count-events")]
+        if op == abi::count::NOTE {
+            self.note(registers);
+            return Some(current);
+        }
+        self.count(Event::Traps, 1);
         if op > Op::ReplyWait as u8 {
             if op == Op::Null as u8 {
                 registers.rax = u64::from(OK);

@@ -35,6 +35,7 @@ pub mod schedule;
 mod aperture;
 mod batches;
 mod cap_table;
+mod count;
 mod exchange;
 mod fast;
 mod fault;
@@ -90,6 +91,8 @@ pub struct Kernel<'a, M> {
     idle_ticks: Cell<u64>,
     booted: u64,
     probe: probe::Probe,
+    #[cfg(feature = "count-events")]
+    counts: count::Counts,
     #[cfg(feature = "planted-faults")]
     planted: Cell<Option<planted::Fault>>,
 }
@@ -136,6 +139,8 @@ impl<'a, M: Machine> Kernel<'a, M> {
             idle_ticks: Cell::new(0),
             booted,
             probe: probe::Probe::new(),
+            #[cfg(feature = "count-events")]
+            counts: count::Counts::new(),
             #[cfg(feature = "planted-faults")]
             planted: Cell::new(None),
         }

@@ -98,6 +98,11 @@ pub unsafe trait Machine {
     fn watch(&self, _on: bool) {}
     /// Has processes trap at an address (`Kernel::watched_step`), or nowhere any more.
     fn set_breakpoint(&self, _address: Option<u64>) {}
+    /// Shows a [mark](abi::count::mark) to who watches the machine from outside, if it can.
+    #[cfg(feature = "count-events")]
+    fn mark(&self, mark: u32) {
+        let _ = mark;
+    }
 
     /// Unpredictable bits.
     fn random(&self) -> u64;

@@ -2,6 +2,7 @@
 
 use abi::NOTIFY_BITS;
 use abi::cap::Kind;
+use abi::count::Event;
 use abi::invoke::Received;
 use abi::method::process::state;
 
@@ -24,6 +25,7 @@ impl<M: Machine> Kernel<'_, M> {
 
     /// Sets a bit of a process and wakes it if it waits.
     pub(crate) fn signal(&self, process: &Process, bit: u64) {
+        self.count(Event::Notifications, 1);
         let bit = bit as usize % NOTIFY_BITS;
         let (group, mask) = (bit / 64, 1 << (bit % 64));
         let bits = &process.bits[group];

@@ -5,6 +5,7 @@
 
 use abi::batch::{self, direction};
 use abi::cap::{Kind, Rights};
+use abi::count::Event;
 use abi::{APERTURE_SLOTS, TABLE_ENTRIES};
 
 use crate::Kernel;
@@ -185,7 +186,8 @@ impl<M: Machine> Kernel<'_, M> {
         });
         cell.set(Slot::new(frame));
         let shown = entry.in_window(pinning.shown);
-        pinning.window.set(order.slot().into(), shown.0);
+        self.write_entry(pinning.window, order.slot().into(), shown);
+        self.count(Event::Pins, 1);
         Some(match order.has_address() {
             true => frame.physical(),
             false => 0,
@@ -278,8 +280,9 @@ impl<M: Machine> Kernel<'_, M> {
         }
         cell.set(Slot::EMPTY);
         if let Some(window) = from.window {
-            window.set(slot.into(), Entry::EMPTY.0);
+            self.write_entry(window, slot.into(), Entry::EMPTY);
         }
+        self.count(Event::Unpins, 1);
         if !from.whole {
             from.seen.note(&self.flush, slot.into());
         }

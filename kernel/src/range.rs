@@ -159,7 +159,7 @@ impl<M: Machine> Kernel<'_, M> {
             Kind::Table4 => {
                 let entries: &Words = self.view(row.frame.get());
                 for index in TABLE_ENTRIES / 2..TABLE_ENTRIES {
-                    entries.set(index, self.machine.kernel_entry(index));
+                    self.write_entry(entries, index, Entry(self.machine.kernel_entry(index)));
                 }
             }
             _ => {}
@@ -249,7 +249,7 @@ impl<M: Machine> Kernel<'_, M> {
             holder: destination,
             index: order.index.into(),
         });
-        entries.set(index, Entry::new(row.frame.get(), rights).0);
+        self.write_entry(entries, index, Entry::new(row.frame.get(), rights));
         if level > 1 {
             self.views.forget();
         }
@@ -265,11 +265,11 @@ impl<M: Machine> Kernel<'_, M> {
             let table: &CapTable = self.view(into.frame.get());
             table.0[usize::from(order.index) % CAP_TABLE_SLOTS].set(Capability::VOID);
         } else {
-            self.view::<Words>(into.frame.get())
-                .set(order.index.into(), Entry::EMPTY.0);
+            let entries = self.view(into.frame.get());
+            self.write_entry(entries, order.index.into(), Entry::EMPTY);
         }
         if matches!(row.kind.get(), Kind::Process | Kind::Table4) {
-            self.machine.zero(row.frame.get());
+            self.zero(row.frame.get());
         }
         row.clear();
         row.kind.set(Kind::Void);

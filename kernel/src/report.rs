@@ -160,6 +160,10 @@ impl<M: Machine> Kernel<'_, M> {
 
     pub(crate) fn invoke_reset(&self, call: &Invocation) -> Result<Answer> {
         let [method, code, ..] = call.words();
+        #[cfg(feature = "count-events")]
+        if matches!(method, abi::count::OBSERVE | abi::count::READ) {
+            return self.invoke_counts(call.invoker, method, code);
+        }
         if !matches!(method, reset::REBOOT | reset::HALT) {
             return Err(METHOD);
         }

@@ -10,13 +10,14 @@
 //! all are freed.
 
 use abi::cap::Kind;
+use abi::count::Event;
 use abi::fault::Cause;
 use abi::{TABLE_ENTRIES, batch};
 
 use crate::Kernel;
 use crate::cap::CapTable;
 use crate::error::{EMPTY, MORE, Status};
-use crate::frame::{Frame, Pin, Words};
+use crate::frame::{Frame, Pin};
 use crate::machine::Machine;
 use crate::object::{ObjectRow, Oid, Parent, State};
 use crate::planted::Fault;
@@ -139,8 +140,7 @@ impl<M: Machine> Kernel<'_, M> {
                 true => self.invalidate_all(home.holder, table),
                 false => self.invalidate(home.holder, table, 1, index),
             }
-            self.view::<Words>(table.frame.get())
-                .set(index, Entry::EMPTY.0);
+            self.write_entry(self.view(table.frame.get()), index, Entry::EMPTY);
         }
         row.parents[0].set(Parent::NONE);
     }
@@ -150,6 +150,7 @@ impl<M: Machine> Kernel<'_, M> {
         let kernel = self.machine.kernel_space();
         self.cpu.space.set(kernel);
         self.machine.load_space(kernel);
+        self.count(Event::Switches, 1);
     }
 
     fn end_process(&self, process: &Process) {
@@ -233,7 +234,7 @@ impl<M: Machine> Kernel<'_, M> {
             _ => self.frame_row(frame).is_pinned(),
         };
         if held && self.has(Fault::ZeroPinned) {
-            self.machine.zero(frame);
+            self.zero(frame);
         }
         if held && !self.has(Fault::FreePinned) {
             row.state.set(State::Limbo);
@@ -245,7 +246,7 @@ impl<M: Machine> Kernel<'_, M> {
         if row.kind.get() == Kind::Aperture {
             self.part_from_window(oid, row);
         }
-        self.machine.zero(frame);
+        self.zero(frame);
         // A page has but its home, which it has left.
         if row.kind.get() != Kind::Page {
             row.clear();
@@ -275,7 +276,7 @@ impl<M: Machine> Kernel<'_, M> {
     pub(crate) fn end_limbo(&self, oid: Oid) {
         let Some(row) = self.row(oid) else { return };
         if row.kind.get() != Kind::Page {
-            self.machine.zero(row.frame.get());
+            self.zero(row.frame.get());
         }
         row.clear();
         row.next.set(self.reapable.replace(oid));

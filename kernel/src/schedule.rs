@@ -7,6 +7,7 @@
 use core::cell::Cell;
 
 use abi::PRIORITIES;
+use abi::count::Event;
 use abi::method::process::state;
 
 use crate::Kernel;
@@ -267,6 +268,7 @@ impl<M: Machine> Kernel<'_, M> {
         let next = self.next_of(priority);
         self.dequeue(next);
         self.cpu.current.set(next.frame.get());
+        self.now_runs(next);
         self.load_space_of(next);
         if self.cpu.ready.get() >> priority & 1 != 0 {
             self.set_timer_by(self.cpu.slice_end.get());
@@ -307,6 +309,7 @@ impl<M: Machine> Kernel<'_, M> {
             switches.set(switches.get().wrapping_add(1));
             self.cpu.space.set(space);
             self.machine.load_space(space);
+            self.count(Event::Switches, 1);
         }
     }
 

@@ -5,6 +5,7 @@
 //! one place, its home; a table in at most four, one of which only a manager may take.
 
 use abi::cap::{Kind, Rights};
+use abi::count::Event;
 use abi::method::table as method;
 use abi::{TABLE_ENTRIES, batch};
 
@@ -161,6 +162,13 @@ pub(crate) fn writes_and_executes(rights: Rights) -> bool {
 }
 
 impl<M: Machine> Kernel<'_, M> {
+    /// Writes an entry of a table that the CPU walks.
+    #[inline(always)]
+    pub(crate) fn write_entry(&self, entries: &Words, index: usize, entry: Entry) {
+        entries.set(index, entry.0);
+        self.count(Event::Entries, 1);
+    }
+
     /// Methods of a `Table`.
     #[inline(never)]
     pub(crate) fn invoke_table(&self, call: &Invocation) -> Result<Answer> {
@@ -221,7 +229,7 @@ impl<M: Machine> Kernel<'_, M> {
                     return Err(EMPTY);
                 }
                 let rights = mapping_rights(w2)?;
-                entries.set(index, entry.restricted(rights).0);
+                self.write_entry(entries, index, entry.restricted(rights));
                 self.invalidate(table.oid(), row, level, index);
                 Ok(Answer::NOTHING)
             }
@@ -301,9 +309,10 @@ impl<M: Machine> Kernel<'_, M> {
             }
             self.views.forget();
         }
-        entries.set(
+        self.write_entry(
+            entries,
             place.index as usize,
-            Entry::new(child.frame.get(), rights).0,
+            Entry::new(child.frame.get(), rights),
         );
         Ok(())
     }
@@ -341,7 +350,7 @@ impl<M: Machine> Kernel<'_, M> {
             return Err(EXISTS);
         }
         for n in 0..count {
-            entries.set(index + n, Entry::device(first + n as u64, rights).0);
+            self.write_entry(entries, index + n, Entry::device(first + n as u64, rights));
         }
         Ok(Answer::NOTHING)
     }
@@ -376,7 +385,7 @@ impl<M: Machine> Kernel<'_, M> {
             return false;
         }
         self.invalidate(oid, table, level, index);
-        entries.set(index, Entry::EMPTY.0);
+        self.write_entry(entries, index, Entry::EMPTY);
         if let Some(frame) = entry.frame()
             && let Some(frame) = self.frames.get(frame.0 as usize)
             && let Some(child) = self.row(frame.owner.get())
@@ -403,7 +412,7 @@ impl<M: Machine> Kernel<'_, M> {
                 let entries: &Words = self.view(row.frame.get());
                 if Entry(entries.get(index as usize)).frame() == Some(child.frame.get()) {
                     self.invalidate(holder, row, level, index as usize);
-                    entries.set(index as usize, Entry::EMPTY.0);
+                    self.write_entry(entries, index as usize, Entry::EMPTY);
                 }
             }
         }

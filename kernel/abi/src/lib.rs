@@ -10,6 +10,7 @@
 //! - [`method`]: what each kernel object answers to;
 //! - [`batch`]: entries of the operations that come in batches;
 //! - [`error`]: status values;
+//! - [`count`]: counting events, in kernels built for that;
 //! - [`fault`]: causes of a process's fault;
 //! - [`probe`]: how the probe names entries into the kernel;
 //! - [`boot`]: what the first programs find when they start.
@@ -19,6 +20,7 @@
 pub mod batch;
 pub mod boot;
 pub mod cap;
+pub mod count;
 pub mod error;
 pub mod fault;
 pub mod invoke;

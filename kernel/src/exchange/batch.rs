@@ -2,6 +2,7 @@
 //! entry are remembered for the next.
 
 use abi::cap::{Kind, Rights};
+use abi::count::Event;
 use abi::{CAP_TABLE_SLOTS, TABLE_ENTRIES, batch};
 
 use super::{Bound, bound};
@@ -157,6 +158,7 @@ impl<M: Machine> Kernel<'_, M> {
             0 => segments.table,
             _ => self.segment_table(call, table)?,
         };
+        self.count(Event::LookUps, 1);
         let found = self.object_in(&table.0[slot], Kind::Table1, self.needed())?;
         let segment = self.exchangeable(found)?;
         self.seen_changed(segment).note_all(&self.flush);

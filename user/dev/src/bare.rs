@@ -79,6 +79,11 @@ impl Program for This {
         slots::table_of(address)
     }
 
+    #[cfg(feature = "count-events")]
+    fn doing(&self, activity: crate::Activity) {
+        rt::count::zeroing(activity == crate::Activity::Clearing);
+    }
+
     fn batch(&self) -> Mapping {
         message_page::batch()
     }

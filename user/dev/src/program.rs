@@ -69,7 +69,8 @@ pub trait Program {
     /// The start of [`BATCH_PAGE`], [`BATCH_BYTES`] long.
     fn batch(&self) -> Self::Own;
 
-    /// A driver says what it is doing. Only a simulation listens.
+    /// A driver says what it is doing. Only a simulation listens, or who
+    /// counts.
     #[inline(always)]
     fn doing(&self, _: Activity) {}
 }

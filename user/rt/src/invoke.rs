@@ -59,6 +59,14 @@ fn invoke(rax: u64, rdi: u64, mut words: [u64; WORDS], caps: u64, receive: u64) 
     }
 }
 
+/// Tells a counting kernel of a loop: see [`abi::count::NOTE`].
+#[cfg(feature = "count-events")]
+pub(crate) fn note(kind: u64, bytes: u64, instructions: u64) {
+    let words = [bytes, instructions, 0, 0, 0, 0];
+    // A kernel that doesn't count refuses; nothing depends on it.
+    let _ = invoke(u64::from(abi::count::NOTE), kind, words, 0, 0);
+}
+
 #[inline(always)]
 fn event(answer: &Answer) -> Event {
     let kind = (answer.rax >> 32) as u8;

@@ -46,6 +46,8 @@ pub mod arguments;
 mod backtrace;
 #[cfg(target_os = "none")]
 pub mod clock;
+#[cfg(all(feature = "count-events", target_os = "none"))]
+pub mod count;
 #[cfg(target_os = "none")]
 pub mod device;
 #[cfg(target_os = "none")]

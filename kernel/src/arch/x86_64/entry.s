@@ -137,10 +137,11 @@ interrupt_stubs:
 watched_stubs:
     stubs watched_interrupt
 
-.macro interrupt handler, kernel
+.macro interrupt handler, kernel, user
     // On the stack: vector, error, rip, cs, rflags, rsp, ss.
     test byte ptr [rsp + 24], 3
     jz \kernel
+\user:
     swapgs
     push rax
     mov rax, gs:[{current}]
@@ -219,11 +220,12 @@ watched_stubs:
 .endm
 
 .balign 16
+// mk's plugin counts by the names system_call_entry and interrupt_user.
 interrupt_common:
-    interrupt {on_interrupt}, interrupt_kernel
+    interrupt {on_interrupt}, interrupt_kernel, interrupt_user
 .balign 16
 watched_interrupt:
-    interrupt {on_watched_interrupt}, watched_kernel
+    interrupt {on_watched_interrupt}, watched_kernel, watched_user
 interrupt_kernel:
     kernel_interrupt {on_kernel_interrupt}
 watched_kernel:

@@ -113,6 +113,30 @@ unsafe impl Machine for Pc {
         watch::set_breakpoint(address);
     }
 
+    #[cfg(feature = "count-events")]
+    fn mark(&self, mark: u32) {
+        use abi::count::mark::{BEGIN, PAUSE, READ, RESUME};
+        macro_rules! show {
+            ($mark:expr) => {
+                // SAFETY: an instruction without any effect: it computes an address and drops it.
+                unsafe {
+                    core::arch::asm!(
+                        "nop dword ptr [rax + {mark}]",
+                        mark = const $mark,
+                        options(nomem, nostack, preserves_flags)
+                    )
+                }
+            };
+        }
+        match mark {
+            PAUSE => show!(PAUSE),
+            RESUME => show!(RESUME),
+            BEGIN => show!(BEGIN),
+            READ => show!(READ),
+            _ => {}
+        }
+    }
+
     fn random(&self) -> u64 {
         self.random.next()
     }
