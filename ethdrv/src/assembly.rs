@@ -4,19 +4,27 @@
 //! A frame that is longer than the link carries, or is spread over more buffers than it can need, is
 //! passed over to its end and counted once.
 
+use alloc::vec::Vec;
+
 use dev::statistics::Counter;
 
 use crate::buffers::{Buffer, Fragment};
-use crate::frame::{HEADER, LONGEST, Part};
+use crate::frame::{HEADER, LONGEST, LONGEST_SENT, Part};
 
 /// Most buffers of a frame: those of the longest, if each holds as little as the device may put into
 /// one, and one more.
-pub const MOST: usize = LONGEST as usize / 1024 + 2;
+pub const MOST: usize = most(LONGEST);
+/// The same of a frame as long as networks have them.
+pub const USUAL: usize = most(LONGEST_SENT);
 
-/// Fragments of one frame.
+const fn most(length: u32) -> usize {
+    length as usize / 1024 + 2
+}
+
+/// Fragments of one frame that is kept: one of those that networks have.
 #[derive(Clone, Copy, Debug)]
 pub struct Fragments {
-    list: [Fragment; MOST],
+    list: [Fragment; USUAL],
     count: usize,
 }
 
@@ -30,35 +38,24 @@ impl Fragments {
                 offset: 0,
                 length: 0,
             },
-        }; MOST],
+        }; USUAL],
         count: 0,
     };
 
-    /// These, as far as there may be so many.
-    pub fn of(fragments: &[Fragment]) -> Fragments {
+    /// These. `None`: they are too many.
+    pub fn of(fragments: &[Fragment]) -> Option<Fragments> {
         let mut all = Fragments::NONE;
-        for fragment in fragments {
-            all.push(*fragment);
-        }
-        all
+        all.list
+            .get_mut(..fragments.len())?
+            .copy_from_slice(fragments);
+        all.count = fragments.len();
+        Some(all)
     }
 
     /// The fragments.
     #[inline]
     pub fn list(&self) -> &[Fragment] {
         &self.list[..self.count]
-    }
-
-    /// `false`: there are as many as there may be.
-    fn push(&mut self, fragment: Fragment) -> bool {
-        match self.list.get_mut(self.count) {
-            Some(free) => {
-                *free = fragment;
-                self.count += 1;
-                true
-            }
-            None => false,
-        }
     }
 }
 
@@ -78,7 +75,8 @@ pub enum Next {
 /// The frame that is being put together.
 #[derive(Debug)]
 pub struct Assembly {
-    fragments: Fragments,
+    /// Room for [`MOST`] from the beginning.
+    fragments: Vec<Fragment>,
     length: u32,
     /// The rest of the frame is passed over.
     skipping: bool,
@@ -86,9 +84,9 @@ pub struct Assembly {
 
 impl Assembly {
     /// None.
-    pub const fn new() -> Assembly {
+    pub fn new() -> Assembly {
         Assembly {
-            fragments: Fragments::NONE,
+            fragments: Vec::with_capacity(MOST),
             length: 0,
             skipping: false,
         }
@@ -97,7 +95,7 @@ impl Assembly {
     /// Takes in a buffer. `sound`: it lies where it can.
     #[inline]
     pub fn take(&mut self, fragment: Fragment, sound: bool, more: bool, limit: u32) -> Next {
-        if !more && !self.skipping && self.fragments.count == 0 {
+        if !more && !self.skipping && self.fragments.is_empty() {
             return match fragment.part.length {
                 length if !sound || length < HEADER => Next::Drop(Some(Counter::DeviceRunt)),
                 length if length > limit => Next::Drop(Some(Counter::DeviceGiant)),
@@ -114,23 +112,30 @@ impl Assembly {
             return Next::Drop(None);
         }
         // The header is looked at where it begins.
-        let runt = self.fragments.count == 0 && fragment.part.length < HEADER;
+        let runt = self.fragments.is_empty() && fragment.part.length < HEADER;
         self.length = self.length.saturating_add(fragment.part.length);
         let counter = if !sound || runt {
             Counter::DeviceRunt
-        } else if self.length > limit || !self.fragments.push(fragment) {
+        } else if self.length > limit || self.fragments.len() == MOST {
             Counter::DeviceGiant
         } else {
+            self.fragments.push(fragment);
             return if more { Next::Part } else { Next::Complete };
         };
         self.skipping = more;
         Next::Drop(Some(counter))
     }
 
-    /// Takes out what was kept.
-    pub fn complete(&mut self) -> Fragments {
+    /// Takes out what was kept. The list is to be [put back](Assembly::put_back).
+    pub fn complete(&mut self) -> Vec<Fragment> {
         self.length = 0;
-        core::mem::replace(&mut self.fragments, Fragments::NONE)
+        core::mem::take(&mut self.fragments)
+    }
+
+    /// The list serves for the next frame.
+    pub fn put_back(&mut self, mut fragments: Vec<Fragment>) {
+        fragments.clear();
+        self.fragments = fragments;
     }
 }
 

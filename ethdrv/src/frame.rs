@@ -5,8 +5,11 @@ use sys::{Fault, Mem};
 
 /// Bytes of an ethernet header.
 pub const HEADER: u32 = 14;
-/// Longest frame that the driver carries, whatever the device says: an MTU of 9,000.
-pub const LONGEST: u32 = 9000 + HEADER;
+/// Longest frame that the driver takes from a device, whatever the device says. No network has frames
+/// so long: the simulated wire has, to measure with.
+pub const LONGEST: u32 = 1 << 16;
+/// Longest frame that it sends: an MTU of 9,000.
+pub const LONGEST_SENT: u32 = 9000 + HEADER;
 /// Most pages that a copied frame takes.
 pub const MOST_PIECES: usize = (LONGEST as usize).div_ceil(abi::PAGE_SIZE);
 
@@ -72,9 +75,9 @@ pub struct Part {
     pub length: u32,
 }
 
-/// Most stretches of a frame behind its first bytes: as many as it has pages, and one more where it
+/// Most stretches of a sent frame behind its first bytes: as many as it has pages, and one more where it
 /// begins in the midst of one.
-pub const MOST_PARTS: usize = MOST_PIECES + 1;
+pub const MOST_PARTS: usize = (LONGEST_SENT as usize).div_ceil(abi::PAGE_SIZE) + 1;
 
 /// Where a frame goes on behind its first bytes: some parts, all in the same window.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -58,5 +58,7 @@ pub enum Arguments {
     Wire {
         /// The address that the device would have.
         mac: [u8; 6],
+        /// The longest frame that it carries: that of an MTU of 1,500 has 1,514 bytes.
+        frame_limit: u32,
     },
 }

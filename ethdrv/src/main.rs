@@ -95,11 +95,17 @@ fn run() -> Result<(), Failure> {
                 false => Err(Failure::Broken(driver.transport().failure())),
             }
         }
-        grant::Arguments::Wire { mac } => {
+        grant::Arguments::Wire { mac, frame_limit } => {
             let (aperture, window) = (Cap::at(grant::wire::APERTURE), Cap::at(grant::wire::WINDOW));
             let pool =
                 Pool::make(&this, aperture, window, POOL).map_err(kernel("making its pool"))?;
-            let mut driver = begin(this, start_wire(mac)?, pool, "simulated wire", 0)?;
+            let mut driver = begin(
+                this,
+                start_wire(mac, frame_limit)?,
+                pool,
+                "simulated wire",
+                0,
+            )?;
             driver.run();
             Err(Failure::Wire(driver.transport().failure()))
         }
@@ -146,7 +152,7 @@ fn stock_up() -> Result<(), sys::Error> {
 }
 
 /// Maps the rings of the simulated wire.
-fn start_wire(mac: [u8; 6]) -> Result<Wire<Mapping, impl FnMut()>, Failure> {
+fn start_wire(mac: [u8; 6], frame_limit: u32) -> Result<Wire<Mapping, impl FnMut()>, Failure> {
     let map = |slot, rights| {
         shared::map(Cap::at(slot), rights)
             .map(|place| place.mapping())
@@ -159,7 +165,7 @@ fn start_wire(mac: [u8; 6]) -> Result<Wire<Mapping, impl FnMut()>, Failure> {
         // A wire process that is gone carries nothing more; nobody is left to be told.
         let _ = kick.signal(&Kernel);
     };
-    Wire::begin(own, peer, mac, kick).map_err(|error| Failure::Wire(Some(error)))
+    Wire::begin(own, peer, mac, frame_limit, kick).map_err(|error| Failure::Wire(Some(error)))
 }
 
 /// Buys aperture, window and pages, and pins them. From then on the device may be a bus master: it

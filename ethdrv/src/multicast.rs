@@ -11,7 +11,7 @@ use dev::statistics::Counter;
 use dev::{Mac, Program};
 use ring::CAPACITY;
 
-use crate::assembly::{Fragments, MOST};
+use crate::assembly::{Fragments, USUAL};
 use crate::buffers::Fragment;
 use crate::demux::PortNumber;
 use crate::driver::{Driver, session};
@@ -122,22 +122,24 @@ impl Fanout {
 impl<P: Program, T: Transport> Driver<P, T> {
     /// A frame for a group came from the wire.
     pub(crate) fn fan_out_received(&mut self, group: Mac, fragments: &[Fragment]) {
-        let refused = if self.demux.members(group) == 0 {
-            Some(Counter::Nobody)
+        let taken = if self.demux.members(group) == 0 {
+            Err(Counter::Nobody)
         } else if self.fanout.from_wire >= MOST_FROM_WIRE {
-            Some(Counter::DeviceMulticast)
+            Err(Counter::DeviceMulticast)
         } else {
-            None
+            Fragments::of(fragments).ok_or(Counter::DeviceGiant)
         };
-        if let Some(counter) = refused {
-            self.counters.count(counter);
-            return self.release_all(fragments);
+        match taken {
+            Ok(fragments) => self.fanout.add(Item {
+                group,
+                frame: Where::Received(fragments),
+                last: None,
+            }),
+            Err(counter) => {
+                self.counters.count(counter);
+                self.release_all(fragments);
+            }
         }
-        self.fanout.add(Item {
-            group,
-            frame: Where::Received(Fragments::of(fragments)),
-            last: None,
-        });
     }
 
     /// Hands frames to members of their groups.
@@ -196,7 +198,7 @@ impl<P: Program, T: Transport> Driver<P, T> {
             memory: self.pool.memory(),
             part: Part::default(),
         };
-        let mut stretches = [nothing; MOST];
+        let mut stretches = [nothing; USUAL];
         let count = match &item.frame {
             Where::Received(fragments) => {
                 for (to, fragment) in stretches.iter_mut().zip(fragments.list()) {
@@ -219,7 +221,7 @@ impl<P: Program, T: Transport> Driver<P, T> {
                 1 + rest.parts().len()
             }
         };
-        let source = Source::new(&stretches[..count.min(MOST)]);
+        let source = Source::new(&stretches[..count.min(USUAL)]);
         let delivered = match has_quota(&mut self.ports, member, source.length()) {
             Ok(true) => deliver(
                 &mut self.ports,

@@ -9,7 +9,7 @@ use dev::{Activity, Program};
 use ring::Descriptor;
 use sys::Mem;
 
-use crate::assembly::Next;
+use crate::assembly::{MOST, Next, USUAL};
 use crate::buffers::{Buffer, Fragment};
 use crate::deliveries::{Deliveries, Delivery, count};
 use crate::demux::{PortNumber, Side};
@@ -103,7 +103,8 @@ impl<P: Program, T: Transport> Driver<P, T> {
     #[inline(never)]
     fn completed(&mut self) {
         let fragments = self.assembly.complete();
-        self.arrived(fragments.list());
+        self.arrived(&fragments);
+        self.assembly.put_back(fragments);
     }
 
     /// A buffer, and what was kept before it, is of no use.
@@ -113,7 +114,8 @@ impl<P: Program, T: Transport> Driver<P, T> {
             self.counters.count(counter);
         }
         let fragments = self.assembly.complete();
-        self.release_all(fragments.list());
+        self.release_all(&fragments);
+        self.assembly.put_back(fragments);
         self.release(fragment.token, fragment.buffer);
     }
 
@@ -221,18 +223,14 @@ impl<P: Program, T: Transport> Driver<P, T> {
                 let source = Source::new(&stretches);
                 hand_over(ports, dirty, deliveries, number, &source, origin)
             }
-            _ => {
-                let first = fragments.first().map(stretch);
-                let Some(first) = first else {
-                    return Ok(());
+            fragments => {
+                let mut deliver = |source: &Source<'_, P::Own>| {
+                    deliver(ports, dirty, deliveries, number, source, origin)
                 };
-                let mut stretches = [first; crate::assembly::MOST];
-                for (to, fragment) in stretches.iter_mut().zip(fragments) {
-                    *to = stretch(fragment);
+                match fragments.len() {
+                    ..=USUAL => gathered::<USUAL, _>(fragments, stretch, &mut deliver),
+                    _ => gathered::<MOST, _>(fragments, stretch, &mut deliver),
                 }
-                let count = fragments.len().min(crate::assembly::MOST);
-                let source = Source::new(&stretches[..count]);
-                deliver(ports, dirty, deliveries, number, &source, origin)
             }
         }
     }
@@ -244,6 +242,26 @@ impl<P: Program, T: Transport> Driver<P, T> {
             self.release(fragment.token, fragment.buffer);
         }
     }
+}
+
+/// Has a frame of up to `N` buffers delivered.
+#[inline(never)]
+fn gathered<'a, const N: usize, M: Mem>(
+    fragments: &[Fragment],
+    stretch: impl Fn(&Fragment) -> Stretch<'a, M>,
+    deliver: &mut impl FnMut(&Source<'_, M>) -> Result<(), End>,
+) -> Result<(), End>
+where
+    M: 'a,
+{
+    let Some(first) = fragments.first().map(&stretch) else {
+        return Ok(());
+    };
+    let mut stretches = [first; N];
+    for (to, fragment) in stretches.iter_mut().zip(fragments) {
+        *to = stretch(fragment);
+    }
+    deliver(&Source::new(&stretches[..fragments.len().min(N)]))
 }
 
 /// The window that a buffer lies in.

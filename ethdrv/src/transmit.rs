@@ -11,7 +11,7 @@ use crate::close::Landed;
 use crate::demux::PortNumber;
 use crate::driver::{Driver, session};
 use crate::flight::Borrowed;
-use crate::frame::{MOST_PARTS, Source, Stretch};
+use crate::frame::{LONGEST_SENT, MOST_PARTS, Source, Stretch};
 use crate::misbehaviour::End;
 use crate::multicast::MOST_FANOUTS;
 use crate::outlet::{From, Outlet, Sent};
@@ -84,7 +84,7 @@ impl<P: Program, T: Transport> Driver<P, T> {
     fn take_turn(&mut self, number: PortNumber, begins: bool, left: &mut u32) -> Result<Turn, End> {
         // A turn that comes to nothing counts too: the round is bounded.
         *left -= 1;
-        let limit = self.information.frame_limit;
+        let limit = self.information.frame_limit.min(LONGEST_SENT);
         let mut earned = begins as i64 * QUANTUM;
         loop {
             let Some(port) = self

@@ -77,6 +77,7 @@ pub struct Wire<M, K> {
     peer: M,
     kick: K,
     mac: [u8; 6],
+    frame_limit: u32,
     posted: Producer,
     sent: Producer,
     received: Consumer,
@@ -90,11 +91,12 @@ pub struct Wire<M, K> {
 }
 
 impl<M: Mem, K: FnMut()> Wire<M, K> {
-    /// The driver's end, in fresh memory that the wire process doesn't look at yet.
+    /// The driver's end, in fresh memory that the wire process doesn't look at yet. Frames may be as long
+    /// as `frame_limit` says.
     ///
     /// # Errors
     /// The segments lack their pages.
-    pub fn begin(own: M, peer: M, mac: [u8; 6], kick: K) -> Result<Self, Error> {
+    pub fn begin(own: M, peer: M, mac: [u8; 6], frame_limit: u32, kick: K) -> Result<Self, Error> {
         let wire = Wire {
             posted: Producer::new(layout::POSTED, 0),
             sent: Producer::new(layout::SENT, 0),
@@ -103,6 +105,7 @@ impl<M: Mem, K: FnMut()> Wire<M, K> {
             peer,
             kick,
             mac,
+            frame_limit,
             tokens: [GOES_ON; ring::CAPACITY as usize],
             reported: 0,
             failure: None,
@@ -216,7 +219,7 @@ impl<M: Mem, K: FnMut()> Transport for Wire<M, K> {
     fn information(&self) -> Information {
         Information {
             mac: self.mac,
-            frame_limit: crate::virtio_net::device::frame_limit(1500),
+            frame_limit: self.frame_limit,
             receive_capacity: ring::CAPACITY as u16,
             transmit_capacity: TRANSMIT_CAPACITY,
             pieces: PIECES as u16,

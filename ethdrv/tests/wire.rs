@@ -29,7 +29,7 @@ fn both() -> Both {
     let kicks = Rc::new(Cell::new(0));
     let counter = kicks.clone();
     let kick: Box<dyn FnMut()> = Box::new(move || counter.set(counter.get() + 1));
-    let driver = Wire::begin(own, theirs.clone(), MAC, kick).unwrap();
+    let driver = Wire::begin(own, theirs.clone(), MAC, 1514, kick).unwrap();
     Both {
         driver,
         wire,

@@ -83,12 +83,24 @@ impl<M: Mem> End<M> {
         }))
     }
 
-    /// Gives a buffer back with a frame of this length in it; seen by the driver from
+    /// Gives a buffer back with a frame of this length, or the rest of one, in it; seen by the driver from
     /// [`End::publish`] on.
     ///
     /// # Errors
     /// The driver's indices make no sense, or it left no room.
     pub fn filled(&mut self, token: u16, length: usize) -> Result<(), Error> {
+        self.give_back(token, length, 0)
+    }
+
+    /// The same with a part of a frame, which goes on in the next buffer given back.
+    ///
+    /// # Errors
+    /// As for [`End::filled`].
+    pub fn part(&mut self, token: u16, length: usize) -> Result<(), Error> {
+        self.give_back(token, length, MORE)
+    }
+
+    fn give_back(&mut self, token: u16, length: usize, flags: u32) -> Result<(), Error> {
         if self.received.room() == 0 {
             self.received.refresh(&self.peer)?;
         }
@@ -96,7 +108,7 @@ impl<M: Mem> End<M> {
             page: token.into(),
             offset: 0,
             length: length as u32,
-            flags: 0,
+            flags,
         };
         self.received.push(&self.own, entry)
     }

@@ -5,6 +5,8 @@
 //! | `hello` | the tutorial's program | a bank, the log |
 //! | `bench` | prints the kernel's figures | the reset and `DeviceDma` capabilities; a bank of 1,200 objects |
 //! | `echo` | prints what an echo through driver and stack costs, over the simulated wire | init's place; `bin/ethdrv` and `bin/netstack` in the archive |
+//! | `crossover` | prints what frames cost that are copied, left in place or exchanged, over the simulated wire | init's place; `bin/ethdrv`, `bin/recipient` and `etc/crossover` in the archive |
+//! | `recipient` | receives frames, for `crossover` | what a stack gets |
 //! | `invoker` | makes every wrong invocation and compares the errors with `abi::method` | init's place: all of its authorities, and control of the log; a bank of 300 |
 //! | `faulty` | lets children fault in every way; with an argument, faults itself in that way | the reset capability; a bank of 100 |
 //! | `runtime` | loses memory, heap and slots, and goes on | the reset capability; a bank of 300 |
@@ -19,6 +21,8 @@
 //! when they are done: with code 0 when all is well, otherwise with 2.
 #![no_std]
 
+#[cfg(all(feature = "bare", target_os = "none"))]
+extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
@@ -31,6 +35,9 @@ pub mod numbered;
 pub mod report;
 pub mod statistics;
 pub mod sweeping;
+pub mod traffic;
+#[cfg(all(feature = "bare", target_os = "none"))]
+pub mod wired;
 
 #[cfg(test)]
 mod tests {

@@ -27,22 +27,22 @@
 extern crate alloc;
 
 mod peer;
-mod system;
 mod wire;
 
-use core::fmt;
+use core::net::Ipv4Addr;
 
 use dev::settings::{Pinning, Receive, Strategy};
 use guest::report;
 use guest::say;
 use guest::statistics::Tenths;
+use guest::wired::{self, Failure, System, User};
+use netstack::config::{Config, Ipv4, Ipv6, Services};
 use rt::Kernel;
 use rt::clock::ticks;
 use sys::Cap;
 use sys::object::{Process, ProcessInfo};
 
 use peer::Peer;
-use system::System;
 use wire::WireProcess;
 
 rt::entry!(main);
@@ -53,44 +53,33 @@ const ECHOES: u64 = 4096;
 const THRESHOLD: u16 = 600;
 /// Echoes before that.
 const WARM_UP: u64 = 512;
+/// Pages each way, as a user gets by default.
+const PORT_PAGES: u16 = 128;
 
-/// Why there are no figures.
-pub enum Failure {
-    /// The system could not be started.
-    Start(&'static str, guest::children::Failed),
-    /// The wire's rings.
-    Wire(ring::Error),
-    /// A window's memory.
-    Memory(sys::Fault),
-    /// What happened instead of an echo.
-    Peer(&'static str),
-    /// The kernel refused to count.
-    Count(sys::Error),
+/// A user's addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Station {
+    /// MAC.
+    pub mac: [u8; 6],
+    /// IPv4.
+    pub address: Ipv4Addr,
 }
 
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Failure::Start(what, error) => write!(f, "{what}: {error}"),
-            Failure::Wire(error) => write!(f, "the wire: {error}"),
-            Failure::Memory(fault) => write!(f, "a window: {fault}"),
-            Failure::Peer(what) => f.write_str(what),
-            Failure::Count(error) => write!(f, "reading a process's cycles: {error}"),
+impl Station {
+    const fn new(number: u8) -> Station {
+        Station {
+            mac: [2, 0, 0, 0, 0, number],
+            address: Ipv4Addr::new(10, 0, 2, 20 + number),
         }
     }
 }
 
-impl From<ring::Error> for Failure {
-    fn from(error: ring::Error) -> Failure {
-        Failure::Wire(error)
-    }
-}
-
-impl From<sys::Fault> for Failure {
-    fn from(fault: sys::Fault) -> Failure {
-        Failure::Memory(fault)
-    }
-}
+/// Who echoes.
+pub const ECHO: Station = Station::new(1);
+/// Who sends and receives nothing.
+pub const IDLE: Station = Station::new(2);
+/// Who echoes out of pages that are pinned for each frame.
+pub const PER_FRAME: Station = Station::new(3);
 
 fn main() {
     let code = match run() {
@@ -104,14 +93,16 @@ fn main() {
 }
 
 fn run() -> Result<(), Failure> {
-    let boot = system::boot()?;
+    let boot = wired::boot()?;
     let echoes = echoes(&boot.command_line)?;
-    let (mut system, mut wire) = System::start(&boot)?;
-    let mut peer = Peer::new(system::ECHO);
+    let (mut system, cable) = System::start(&boot, peer::FRAME as u32)?;
+    let stack = add_stack(&mut system, "echo", ECHO, Pinning::default())?;
+    let mut wire = WireProcess { cable, stack };
+    let mut peer = Peer::new(ECHO);
     wire.resolve(&system, &mut peer)?;
     measure_all(&system, &mut wire, &mut peer, echoes, "")?;
     // With one user alone, each frame would lie in a page of the recipient's.
-    system.add_user("idle", system::IDLE, Pinning::default())?;
+    add_stack(&mut system, "idle", IDLE, Pinning::default())?;
     system.add_receive_slots()?;
     for (suffix, strategy) in [(".flip", Strategy::Flip), (".hybrid", Strategy::Hybrid)] {
         system.set_receive(Receive {
@@ -124,15 +115,15 @@ fn run() -> Result<(), Failure> {
         let after = system.ways()?;
         let [_, in_place, exchanged] = [0, 1, 2].map(|n| after[n] - before[n]);
         if in_place == 0 || exchanged == 0 {
-            return Err(Failure::Peer(
+            return Err(Failure::Wrong(
                 "nothing was delivered in place, or nothing exchanged",
             ));
         }
         say!("echo{suffix}: {in_place} frames in place, {exchanged} exchanged");
     }
     system.set_receive(Receive::default())?;
-    let station = system::PER_FRAME;
-    system.stack = system.add_user("frame", station, Pinning::Frame)?;
+    let station = PER_FRAME;
+    wire.stack = add_stack(&mut system, "frame", station, Pinning::Frame)?;
     peer.turn_to(station);
     wire.resolve(&system, &mut peer)?;
     measure_each(&system, &mut wire, &mut peer, echoes, ".frame", &RUNS[1..])
@@ -144,6 +135,37 @@ const RUNS: [(&str, &str, usize, u64); 3] = [
     ("udp64.32", "echo64.32", 64, 32),
     ("udp1400.32", "", 1400, 32),
 ];
+
+/// Starts a user's stack, with the echo service.
+fn add_stack(
+    system: &mut System,
+    name: &str,
+    Station { mac, address }: Station,
+    pinning: Pinning,
+) -> Result<Cap<Process>, Failure> {
+    let config = Config {
+        ipv4: Ipv4::Static {
+            address,
+            prefix_length: 24,
+            gateway: None,
+        },
+        ipv6: Ipv6::Off,
+        services: Services {
+            echo: true,
+            ..Services::NONE
+        },
+        ..Config::new(name, mac)
+    };
+    system.add_user(&User {
+        program: "netstack",
+        arguments: &wired::postcard(&config)?,
+        grants: &[],
+        mac,
+        pages: PORT_PAGES,
+        share: 1,
+        pinning,
+    })
+}
 
 /// Measures and prints all figures of a strategy.
 fn measure_all(
@@ -197,7 +219,7 @@ fn echoes(command_line: &str) -> Result<u64, Failure> {
         None => Ok(ECHOES),
         Some(number) => match number.parse() {
             Ok(count) if count > 0 => Ok(count),
-            _ => Err(Failure::Peer("echoes=N needs a number above 0")),
+            _ => Err(Failure::Wrong("echoes=N needs a number above 0")),
         },
     }
 }
@@ -219,11 +241,11 @@ struct Counted {
 }
 
 impl Counted {
-    fn now(system: &System) -> Result<Counted, Failure> {
+    fn now(system: &System, stack: Cap<Process>) -> Result<Counted, Failure> {
         let info = |process: Cap<Process>| process.info(&Kernel).map_err(Failure::Count);
         Ok(Counted {
             driver: info(system.driver)?,
-            stack: info(system.stack)?,
+            stack: info(stack)?,
             // The last one, so that what it counts ends where the reading of the counter does.
             own: info(guest::children::SELF)?,
             at: ticks(),
@@ -239,9 +261,9 @@ fn measure(
     (outstanding, echoes): (u64, u64),
 ) -> Result<Spent, Failure> {
     wire.echo(system, peer, payload, outstanding, WARM_UP)?;
-    let before = Counted::now(system)?;
+    let before = Counted::now(system, wire.stack)?;
     wire.echo(system, peer, payload, outstanding, echoes)?;
-    let after = Counted::now(system)?;
+    let after = Counted::now(system, wire.stack)?;
     let driver = after.driver.cycles - before.driver.cycles;
     let stack = after.stack.cycles - before.stack.cycles;
     let own = after.own.cycles - before.own.cycles;
@@ -250,7 +272,7 @@ fn measure(
         stack,
         rest: (after.at - before.at)
             .checked_sub(driver + stack + own)
-            .ok_or(Failure::Peer("more cycles were charged than passed"))?,
+            .ok_or(Failure::Wrong("more cycles were charged than passed"))?,
         switches: after.driver.switches - before.driver.switches + after.stack.switches
             - before.stack.switches,
     })

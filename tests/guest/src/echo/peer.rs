@@ -8,8 +8,9 @@ use smoltcp::wire::{
     EthernetRepr, IpProtocol, Ipv4Packet, Ipv4Repr, UdpPacket, UdpRepr,
 };
 
-use crate::Failure;
-use crate::system::{ECHO, IDLE, PER_FRAME, Station};
+use guest::wired::Failure;
+
+use crate::{ECHO, IDLE, PER_FRAME, Station};
 
 /// Longest frame.
 pub const FRAME: usize = 1514;
@@ -145,14 +146,14 @@ impl Peer {
 
     /// A frame came.
     pub fn hear(&mut self, frame: &[u8], heard: &mut Heard) -> Result<(), Failure> {
-        let wrong = |_| Failure::Peer("the stack sends what is no packet");
+        let wrong = |_| Failure::Wrong("the stack sends what is no packet");
         let ethernet = EthernetFrame::new_checked(frame).map_err(wrong)?;
         let source = ethernet.src_addr().0;
         if source != self.station.mac {
             // Each says who it is when it starts.
             return match [ECHO, IDLE, PER_FRAME].iter().any(|one| one.mac == source) {
                 true => Ok(()),
-                false => Err(Failure::Peer("a frame from somebody else")),
+                false => Err(Failure::Wrong("a frame from somebody else")),
             };
         }
         match ethernet.ethertype() {
@@ -174,7 +175,7 @@ impl Peer {
                 Ok(())
             }
             EthernetProtocol::Ipv4 if ethernet.dst_addr() == EthernetAddress(MAC) => {
-                self.echoed(ethernet.payload()).map_err(Failure::Peer)?;
+                self.echoed(ethernet.payload()).map_err(Failure::Wrong)?;
                 heard.echoes += 1;
                 Ok(())
             }

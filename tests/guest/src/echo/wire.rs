@@ -1,13 +1,11 @@
 //! The wire process: carries frames between the driver's windows and the host at the other end.
 
-use ethdrv::wire::End;
-use rt::{Kernel, Mapping};
-use sys::object::Notify;
+use guest::wired::{Cable, Failure, System};
+use rt::Kernel;
+use sys::object::Process;
 use sys::{Cap, Mem, Sys};
 
-use crate::Failure;
 use crate::peer::{FRAME, Heard, Peer};
-use crate::system::System;
 
 /// How often nothing but other frames may come before the stack is given up.
 const PATIENCE: u32 = 1000;
@@ -15,9 +13,9 @@ const PATIENCE: u32 = 1000;
 /// The wire process's state.
 pub struct WireProcess {
     /// Its end of the rings.
-    pub end: End<Mapping>,
-    /// The driver's interrupt.
-    pub interrupt: Cap<Notify>,
+    pub cable: Cable,
+    /// The stack that echoes.
+    pub stack: Cap<Process>,
 }
 
 impl WireProcess {
@@ -26,12 +24,12 @@ impl WireProcess {
         for _ in 0..PATIENCE {
             let request = peer.request();
             self.arrive(system, request)?;
-            self.tell()?;
+            self.cable.tell()?;
             if self.listen(system, peer)?.resolved {
                 return Ok(());
             }
         }
-        Err(Failure::Peer("the stack's address can't be resolved"))
+        Err(Failure::Wrong("the stack's address can't be resolved"))
     }
 
     /// Has `count` datagrams echoed, `outstanding` of them at a time.
@@ -50,12 +48,12 @@ impl WireProcess {
                 self.arrive(system, datagram)?;
                 sent += 1;
             }
-            self.tell()?;
+            self.cable.tell()?;
             let heard = self.listen(system, peer)?;
             back += heard.echoes;
             in_vain = if heard.echoes > 0 { 0 } else { in_vain + 1 };
             if in_vain > PATIENCE {
-                return Err(Failure::Peer("echoes are missing"));
+                return Err(Failure::Wrong("echoes are missing"));
             }
         }
         Ok(())
@@ -64,40 +62,33 @@ impl WireProcess {
     /// A frame arrives: what DMA would do.
     fn arrive(&mut self, system: &System, frame: &[u8]) -> Result<(), Failure> {
         let buffer = self
+            .cable
             .end
             .buffer()?
-            .ok_or(Failure::Peer("the driver posts no buffers"))?;
+            .ok_or(Failure::Wrong("the driver posts no buffers"))?;
         if frame.len() > buffer.span.length {
-            return Err(Failure::Peer("the driver's buffers are too short"));
+            return Err(Failure::Wrong("the driver's buffers are too short"));
         }
         system
             .window(buffer.span.window)?
             .write(buffer.span.offset, frame)?;
-        self.end.filled(buffer.token, frame.len())?;
-        Ok(())
-    }
-
-    /// Lets the driver see what was done, and interrupts it if it wants that.
-    fn tell(&mut self) -> Result<(), Failure> {
-        if self.end.publish()? && self.interrupt.signal(&Kernel).is_err() {
-            return Err(Failure::Peer("the driver is gone"));
-        }
+        self.cable.end.filled(buffer.token, frame.len())?;
         Ok(())
     }
 
     /// Waits for frames, and hands to the host those that there are.
     fn listen(&mut self, system: &System, peer: &mut Peer) -> Result<Heard, Failure> {
-        if !self.end.ask()? {
+        if !self.cable.end.ask()? {
             Kernel.wait([0; 4]);
         }
         let mut heard = Heard::default();
         let mut frame = [0; FRAME];
-        while let Some(pieces) = self.end.sent()? {
+        while let Some(pieces) = self.cable.end.sent()? {
             let mut length = 0;
             for piece in pieces {
                 let into = frame
                     .get_mut(length..length + piece.length)
-                    .ok_or(Failure::Peer("a frame is too long"))?;
+                    .ok_or(Failure::Wrong("a frame is too long"))?;
                 if piece.length > 0 {
                     system.window(piece.window)?.read(piece.offset, into)?;
                 }
@@ -105,12 +96,12 @@ impl WireProcess {
             }
             peer.hear(&frame[..length], &mut heard)?;
         }
-        self.end.carried();
+        self.cable.end.carried();
         if heard.asked {
             let answer = peer.answer();
             self.arrive(system, answer)?;
         }
-        self.tell()?;
+        self.cable.tell()?;
         Ok(heard)
     }
 }

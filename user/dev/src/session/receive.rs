@@ -10,9 +10,9 @@ use sys::{Fault, Mem};
 use super::Lost;
 use crate::layout::{FILLED, FIRST_RECEIVE_PAGE, RETURNED};
 
-/// Most pieces of a frame. The longest that a link carries touches four pages, and each piece may
-/// begin a little way into its page.
-const MOST_PIECES: usize = 5;
+/// Most pieces of a frame. The longest that there is fills sixteen pages, and each piece may begin a
+/// little way into its page.
+const MOST_PIECES: usize = 17;
 
 /// A piece of a frame.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

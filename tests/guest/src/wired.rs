@@ -1,10 +1,10 @@
-//! The system under the bench: driver on the simulated wire, and [users](users).
+//! The ethernet driver on the simulated wire, and [users](users) of it: for benches in init's place.
 
 mod users;
 
 use alloc::vec;
 use alloc::vec::Vec;
-use core::net::Ipv4Addr;
+use core::fmt;
 
 use abi::boot::slot;
 use abi::cap::{CapAddr, Kind, Rights};
@@ -14,7 +14,6 @@ use dev::badge::ADMIN_BADGE;
 use dev::settings::Pinning;
 use ethdrv::grant;
 use ethdrv::wire::{End, layout};
-use guest::children::{BANK, Failed, Nursery, SELF};
 use init::archive::Archive;
 use init::boot::Boot;
 use init::host::priority;
@@ -25,33 +24,9 @@ use sys::bank::Bank;
 use sys::object::{Aperture, DeviceDma, Notify, Process, Table};
 use sys::{Cap, Error};
 
-use crate::Failure;
-use crate::wire::WireProcess;
+use crate::children::{BANK, Failed, Nursery, SELF};
 
-/// A user's addresses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Station {
-    /// MAC.
-    pub mac: [u8; 6],
-    /// IPv4.
-    pub address: Ipv4Addr,
-}
-
-impl Station {
-    const fn new(number: u8) -> Station {
-        Station {
-            mac: [2, 0, 0, 0, 0, number],
-            address: Ipv4Addr::new(10, 0, 2, 20 + number),
-        }
-    }
-}
-
-/// Who echoes.
-pub const ECHO: Station = Station::new(1);
-/// Who sends and receives nothing.
-pub const IDLE: Station = Station::new(2);
-/// Who echoes out of pages that are pinned for each frame.
-pub const PER_FRAME: Station = Station::new(3);
+pub use users::User;
 
 /// The device's own MAC address, which nobody uses.
 const DEVICE_MAC: [u8; 6] = [2, 0, 0, 0, 0, 0xff];
@@ -62,12 +37,69 @@ const POOL_VIEW: usize = 0;
 /// The notification bit of the wire process's that the driver sets.
 const WIRE_BIT: u64 = 0;
 
+/// Why a bench has no figures.
+pub enum Failure {
+    /// The system could not be started.
+    Start(&'static str, Failed),
+    /// The wire's rings.
+    Wire(ring::Error),
+    /// A window's memory.
+    Memory(sys::Fault),
+    /// What happened instead of what should have.
+    Wrong(&'static str),
+    /// The kernel refused to count.
+    Count(Error),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Start(what, error) => write!(f, "{what}: {error}"),
+            Failure::Wire(error) => write!(f, "the wire: {error}"),
+            Failure::Memory(fault) => write!(f, "a window: {fault}"),
+            Failure::Wrong(what) => f.write_str(what),
+            Failure::Count(error) => write!(f, "counting: {error}"),
+        }
+    }
+}
+
+impl From<ring::Error> for Failure {
+    fn from(error: ring::Error) -> Failure {
+        Failure::Wire(error)
+    }
+}
+
+impl From<sys::Fault> for Failure {
+    fn from(fault: sys::Fault) -> Failure {
+        Failure::Memory(fault)
+    }
+}
+
+/// The wire's end of the rings, and the driver's interrupt.
+pub struct Cable {
+    /// The end.
+    pub end: End<Mapping>,
+    /// The driver's interrupt.
+    pub interrupt: Cap<Notify>,
+}
+
+impl Cable {
+    /// Lets the driver see what was done, and interrupts it if it wants that.
+    ///
+    /// # Errors
+    /// The driver is gone, or broken.
+    pub fn tell(&mut self) -> Result<(), Failure> {
+        if self.end.publish()? && self.interrupt.signal(&Kernel).is_err() {
+            return Err(Failure::Wrong("the driver is gone"));
+        }
+        Ok(())
+    }
+}
+
 /// What runs.
 pub struct System {
     /// The driver.
     pub driver: Cap<Process>,
-    /// The stack that is measured.
-    pub stack: Cap<Process>,
     archive: Archive<'static>,
     admin: Admin,
     driver_bank: Cap<Bank>,
@@ -76,6 +108,8 @@ pub struct System {
     windows: Vec<(usize, Mapping)>,
     /// The numbers of the users' ports.
     ports: Vec<u64>,
+    /// How many apertures for receive pages the driver has.
+    receive_apertures: usize,
 }
 
 /// Says in which step an error came.
@@ -91,11 +125,11 @@ struct Own {
 }
 
 impl System {
-    /// Starts everything, out of the boot archive.
+    /// Starts the driver, out of the boot archive, on a wire whose frames may be so long.
     ///
     /// # Errors
     /// What could not be done.
-    pub fn start(boot: &Boot) -> Result<(System, WireProcess), Failure> {
+    pub fn start(boot: &Boot, frame_limit: u32) -> Result<(System, Cable), Failure> {
         let archive = archive(boot)?;
         let mut nursery = Nursery::new().map_err(during("preparing to start programs"))?;
         let driver_bank = sub_bank(DRIVER_LIMIT).map_err(during("making the driver's bank"))?;
@@ -112,7 +146,10 @@ impl System {
         let driver = start_program(
             &mut nursery,
             Program {
-                arguments: &postcard(&grant::Arguments::Wire { mac: DEVICE_MAC })?,
+                arguments: &postcard(&grant::Arguments::Wire {
+                    mac: DEVICE_MAC,
+                    frame_limit,
+                })?,
                 priority: priority::DRIVER,
                 ..Program::new("ethdrv", &image(&archive, "bin/ethdrv")?, driver_bank)
             },
@@ -142,22 +179,21 @@ impl System {
             .map_err(during("asking the driver for its device"))?;
 
         let own_window = window_memory(pool.window)?;
-        let mut system = System {
+        let system = System {
             driver: driver.process,
-            stack: SELF,
             archive,
             admin,
             driver_bank,
             function,
             windows: vec![(POOL_VIEW, own_window)],
             ports: Vec::new(),
+            receive_apertures: 0,
         };
-        system.stack = system.add_user("echo", ECHO, Pinning::default())?;
-        let wire = WireProcess {
+        let cable = Cable {
             end,
             interrupt: Cap::<Notify>::at(interrupt),
         };
-        Ok((system, wire))
+        Ok((system, cable))
     }
 }
 
@@ -169,14 +205,20 @@ fn window_memory(window: Cap<Table>) -> Result<Mapping, Failure> {
 }
 
 /// What the kernel tells the program in init's place.
+///
+/// # Errors
+/// It doesn't run there.
 pub fn boot() -> Result<Boot, Failure> {
     Boot::parse(rt::arguments::bytes())
-        .map_err(|_| Failure::Peer("the echo bench runs in init's place"))
+        .map_err(|_| Failure::Wrong("the bench must run in init's place"))
 }
 
 /// The boot archive.
-fn archive(boot: &Boot) -> Result<Archive<'static>, Failure> {
-    let wrong = |_| Failure::Peer("there is no boot archive");
+///
+/// # Errors
+/// There is none.
+pub fn archive(boot: &Boot) -> Result<Archive<'static>, Failure> {
+    let wrong = |_| Failure::Wrong("there is no boot archive");
     let start = core::ptr::with_exposed_provenance(boot.archive as usize);
     let bytes = match boot.archive_bytes {
         0 => &[][..],
@@ -191,12 +233,16 @@ fn archive(boot: &Boot) -> Result<Archive<'static>, Failure> {
 fn image<'a>(archive: &Archive<'a>, file: &str) -> Result<Image<'a>, Failure> {
     let bytes = archive
         .file(file)
-        .map_err(|_| Failure::Peer("the boot archive lacks bin/ethdrv or bin/netstack"))?;
+        .map_err(|_| Failure::Wrong("the boot archive lacks a program of the bench's"))?;
     Image::from_elf(bytes).map_err(during("reading a program"))
 }
 
-fn postcard(value: &impl serde::Serialize) -> Result<Vec<u8>, Failure> {
-    postcard::to_allocvec(value).map_err(|_| Failure::Peer("arguments can't be written"))
+/// Arguments as programs get them.
+///
+/// # Errors
+/// They can't be written.
+pub fn postcard(value: &impl serde::Serialize) -> Result<Vec<u8>, Failure> {
+    postcard::to_allocvec(value).map_err(|_| Failure::Wrong("arguments can't be written"))
 }
 
 fn sub_bank(limit: u64) -> Result<Cap<Bank>, Error> {
