@@ -48,26 +48,32 @@ impl Artifacts {
                 notes,
             });
         }
-        let executables = cargo_build(checkout, bare, &programs)?;
-        let folder = checkout.output()?.join("bin");
-        std::fs::create_dir_all(&folder)?;
-        let mut built = Vec::new();
-        for program in &programs.programs {
-            let symbols = executables
-                .iter()
-                .find(|(name, _)| *name == program.name)
-                .map(|(_, path)| path.clone())
-                .with_context(|| format!("cargo built no {}", program.name))?;
-            let stripped = folder.join(&program.name);
-            strip(&symbols, &stripped)?;
-            let name = program.name.clone();
-            built.push(Built {
-                name,
-                role: program.role,
-                symbols,
-                stripped,
-            });
-        }
+        let built = compile(
+            checkout,
+            bare,
+            &programs,
+            &[],
+            &checkout.output()?.join("bin"),
+            &[],
+        )?;
+        Ok(Artifacts { built, notes })
+    }
+
+    /// Builds some programs with a further feature, in a target folder of their own.
+    ///
+    /// # Errors
+    /// As for [`Artifacts::build`].
+    pub fn build_variant(
+        checkout: &Checkout,
+        bare: Bare,
+        programs: &Programs,
+        feature: &str,
+        target: &Path,
+    ) -> Result<Artifacts> {
+        let there = ["--target-dir".into(), target.as_os_str().to_owned()];
+        let folder = target.join("bin");
+        let built = compile(checkout, bare, programs, &[feature], &folder, &there)?;
+        let notes = Vec::new();
         Ok(Artifacts { built, notes })
     }
 
@@ -102,10 +108,43 @@ impl Artifacts {
     }
 }
 
+/// Builds programs with these features, and strips them into a folder. `more`: for cargo.
+fn compile(
+    checkout: &Checkout,
+    bare: Bare,
+    programs: &Programs,
+    features: &[&str],
+    folder: &Path,
+    more: &[OsString],
+) -> Result<Vec<Built>> {
+    let executables = cargo_build(checkout, bare, programs, features, more)?;
+    std::fs::create_dir_all(folder)?;
+    let mut built = Vec::new();
+    for program in &programs.programs {
+        let symbols = executables
+            .iter()
+            .find(|(name, _)| *name == program.name)
+            .map(|(_, path)| path.clone())
+            .with_context(|| format!("cargo built no {}", program.name))?;
+        let stripped = folder.join(&program.name);
+        strip(&symbols, &stripped)?;
+        let name = program.name.clone();
+        built.push(Built {
+            name,
+            role: program.role,
+            symbols,
+            stripped,
+        });
+    }
+    Ok(built)
+}
+
 fn cargo_build(
     checkout: &Checkout,
     bare: Bare,
     programs: &Programs,
+    features: &[&str],
+    more: &[OsString],
 ) -> Result<Vec<(String, PathBuf)>> {
     let mut command = bare.cargo();
     command
@@ -117,7 +156,8 @@ fn cargo_build(
             "--message-format=json-render-diagnostics",
         ])
         .args(bare.flags())
-        .args(programs.selection())
+        .args(programs.selection(features))
+        .args(more)
         .stdout(Stdio::piped());
     let mut child = command.spawn().context("cargo can't be run")?;
     let stdout = child.stdout.take().context("standard output is piped")?;

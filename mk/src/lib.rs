@@ -9,6 +9,7 @@
 //! [`artifacts`] builds it, [`archive`] packs it; [`machine`], [`network`] and [`launch`] make
 //! QEMU's command line, [`process`] runs it and [`outcome`] says how it ended. [`frames`], [`load`]
 //! and [`sockets`] make traffic for a guest, [`plugin`] counts what it executes for that.
+//! [`measure`] counts what frames cost in the running system.
 //! [`faults`] takes memory back at every instant, in the simulator.
 
 pub mod archive;
@@ -23,6 +24,7 @@ pub mod frames;
 pub mod launch;
 pub mod load;
 pub mod machine;
+pub mod measure;
 pub mod network;
 pub mod outcome;
 pub mod plugin;

@@ -3,7 +3,7 @@
 //!
 //! Needed where the guest's own clock can't count: icount with one of QEMU's network back-ends is
 //! not reproducible. The plugin adds to a file that it maps; [`Counters::read`] reads the file
-//! while the guest runs.
+//! while the guest runs. [`Watch`] compares with a kernel that counts events.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -17,6 +17,10 @@ use tempfile::NamedTempFile;
 
 use crate::checkout::Checkout;
 use crate::machine::path_text;
+
+mod watch;
+
+pub use watch::{Seen, Watch};
 
 /// The plugin's source, in the checkout.
 const SOURCE: &str = "mk/plugin/count.c";

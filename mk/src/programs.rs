@@ -130,6 +130,14 @@ impl Programs {
         Ok(found)
     }
 
+    /// Those of some packages alone.
+    pub fn only(mut self, packages: &[&str]) -> Programs {
+        self.programs
+            .retain(|program| packages.contains(&&program.package[..]));
+        self.notes.clear();
+        self
+    }
+
     /// The packages that have programs.
     pub fn packages(&self) -> Vec<&str> {
         let mut packages: Vec<&str> = self
@@ -141,8 +149,8 @@ impl Programs {
         packages
     }
 
-    /// cargo's arguments that select the packages and turn their programs on.
-    pub fn selection(&self) -> Vec<String> {
+    /// cargo's arguments that select the packages and turn their programs on, and these features.
+    pub fn selection(&self, features: &[&str]) -> Vec<String> {
         let packages = self.packages();
         let mut arguments: Vec<String> = packages
             .iter()
@@ -150,7 +158,10 @@ impl Programs {
             .collect();
         let features: Vec<String> = packages
             .iter()
-            .map(|name| format!("{name}/{FEATURE}"))
+            .flat_map(|name| {
+                let all = [FEATURE].into_iter().chain(features.iter().copied());
+                all.map(move |feature| format!("{name}/{feature}"))
+            })
             .collect();
         arguments.extend(["--features".to_string(), features.join(",")]);
         arguments
@@ -213,7 +224,7 @@ mod tests {
             notes: Vec::new(),
         };
         assert_eq!(
-            found.selection(),
+            found.selection(&[]),
             [
                 "-p",
                 "kernel",
@@ -222,6 +233,10 @@ mod tests {
                 "--features",
                 "kernel/bare,guest/bare"
             ]
+        );
+        assert_eq!(
+            found.only(&["guest"]).selection(&["more"]),
+            ["-p", "guest", "--features", "guest/bare,guest/more"]
         );
     }
 }

@@ -63,7 +63,7 @@ fn bare_clippy(checkout: &Checkout) -> Result<Command> {
     let mut command = checkout.cargo();
     command.arg("clippy").args(Bare::Installed.flags());
     if !programs.programs.is_empty() {
-        command.args(programs.selection());
+        command.args(programs.selection(&[]));
     }
     // The libraries of packages whose programs don't exist yet, too.
     for package in PACKAGES

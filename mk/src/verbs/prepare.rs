@@ -69,7 +69,14 @@ impl Prepared {
     /// # Errors
     /// There is no kernel, or a copy can't be written.
     pub fn boot(&self, archive: &Archive) -> Result<(Launch, OwnFiles)> {
-        let kernel = &self.artifacts.kernel()?.stripped;
+        self.boot_with(&self.artifacts.kernel()?.stripped, archive)
+    }
+
+    /// The same of another kernel.
+    ///
+    /// # Errors
+    /// A copy can't be written.
+    pub fn boot_with(&self, kernel: &Path, archive: &Archive) -> Result<(Launch, OwnFiles)> {
         let own = OwnFiles::copy(&self.checkout.output()?, kernel, archive)?;
         let mut launch = Launch::new(&self.tools.qemu, self.checkout.root(), &own.kernel);
         launch.archive = Some(own.archive.clone());

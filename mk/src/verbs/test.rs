@@ -10,6 +10,7 @@ use super::{bench, faults};
 use crate::checkout::Checkout;
 use crate::checks::{self, Part, Tally};
 use crate::cli::TestOptions;
+use crate::measure;
 use crate::setup;
 
 /// How long the bench may take as a check.
@@ -85,6 +86,19 @@ fn bench_as_check() -> Result<Tally> {
         Err(error) => {
             println!("{error:#}");
             tally.check("bench: it did not come to its end", false);
+        }
+    }
+    match measure::check(&prepared) {
+        Ok(wrong) => {
+            wrong.iter().for_each(|what| println!("mk: {what}"));
+            tally.check(
+                "crossover: what is counted is the same each time, and as it must be",
+                wrong.is_empty(),
+            );
+        }
+        Err(error) => {
+            println!("{error:#}");
+            tally.check("crossover: frames are counted", false);
         }
     }
     let counted = bench::check_dgram(&prepared);
