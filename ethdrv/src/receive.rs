@@ -246,14 +246,11 @@ impl<P: Program, T: Transport> Driver<P, T> {
 
 /// Has a frame of up to `N` buffers delivered.
 #[inline(never)]
-fn gathered<'a, const N: usize, M: Mem>(
+fn gathered<'a, const N: usize, M: Mem + 'a>(
     fragments: &[Fragment],
     stretch: impl Fn(&Fragment) -> Stretch<'a, M>,
     deliver: &mut impl FnMut(&Source<'_, M>) -> Result<(), End>,
-) -> Result<(), End>
-where
-    M: 'a,
-{
+) -> Result<(), End> {
     let Some(first) = fragments.first().map(&stretch) else {
         return Ok(());
     };

@@ -101,6 +101,31 @@ fn buffers_come_back_filled_many_times_round() {
 }
 
 #[test]
+fn a_frame_goes_on_in_the_buffers_that_come_after_its_parts() {
+    let Both {
+        mut driver,
+        mut wire,
+        ..
+    } = both();
+    for token in 0..3 {
+        driver
+            .post(piece(0, u64::from(token) * 2048, 2048), token)
+            .unwrap();
+    }
+    driver.flush();
+    // In whatever order the buffers are filled.
+    wire.part(2, 2048).unwrap();
+    wire.part(0, 2048).unwrap();
+    wire.filled(1, 7).unwrap();
+    wire.publish().unwrap();
+    for (token, length, more) in [(2, 2048, true), (0, 2048, true), (1, 7, false)] {
+        let received = driver.receive(|_, _| None).unwrap().unwrap();
+        assert_eq!((received.token, received.length), (token, length));
+        assert_eq!(received.more, more);
+    }
+}
+
+#[test]
 fn frames_of_several_pieces_arrive_whole_and_their_tokens_come_back_once() {
     let Both {
         mut driver,

@@ -394,3 +394,29 @@ fn frames_of_several_pages_come_whole_and_in_order_by_every_strategy() {
         assert_eq!(world.counter(alice.port, Counter::NoPage), 0);
     }
 }
+
+#[test]
+fn frames_longer_than_networks_have_come_whole_where_the_device_has_them() {
+    for (receive, longest) in [
+        (Receive::default(), 65_536),
+        (FLIP, 32_768),
+        (sealed(FLIP), 32_768),
+    ] {
+        let world = World::with(64, 65_536);
+        world.add_aperture();
+        let mut alice = world.attached_with(1, receive);
+        for n in 0..60u32 {
+            let length = [longest, 9015, 60, 16_384][n as usize % 4];
+            let sent = frame(alice.port.mac, OUTSIDE, n, length);
+            world.inject(sent.clone());
+            world.run();
+            assert!(alice.receive() == [sent], "{receive}, {n}");
+        }
+        assert_eq!(world.counter(alice.port, Counter::NoPage), 0);
+        // A group's frame of that length is not kept: no network has any.
+        world.inject(frame(dev::Mac::BROADCAST, OUTSIDE, 0, longest));
+        world.run();
+        assert!(alice.receive().is_empty());
+        assert_eq!(world.device_counter(Counter::DeviceGiant), 1);
+    }
+}

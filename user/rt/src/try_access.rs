@@ -254,7 +254,7 @@ word!(u64, rt_try_load_u64, rt_try_store_u64);
 
 /// Instructions that `rt_try_copy` takes for so many bytes beyond those that it takes for none: those of
 /// its loops. Where bytes are counted, they are not.
-#[cfg(any(feature = "count-events", test))]
+#[cfg(all(feature = "count-events", target_os = "none"))]
 pub(crate) const fn loop_instructions(bytes: usize) -> usize {
     const TURN: usize = 18;
     const WORD: usize = 4;
