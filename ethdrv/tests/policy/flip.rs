@@ -397,26 +397,29 @@ fn frames_of_several_pages_come_whole_and_in_order_by_every_strategy() {
 
 #[test]
 fn frames_longer_than_networks_have_come_whole_where_the_device_has_them() {
+    // Clients here have 16 pages, and one of them may be open for short frames.
     for (receive, longest) in [
-        (Receive::default(), 65_536),
-        (FLIP, 32_768),
-        (sealed(FLIP), 32_768),
+        (Receive::default(), 57_344),
+        (FLIP, 16_384),
+        (sealed(FLIP), 16_384),
     ] {
         let world = World::with(64, 65_536);
         world.add_aperture();
         let mut alice = world.attached_with(1, receive);
         for n in 0..60u32 {
-            let length = [longest, 9015, 60, 16_384][n as usize % 4];
+            let length = [longest, 9015, 60, 12_288][n as usize % 4];
             let sent = frame(alice.port.mac, OUTSIDE, n, length);
             world.inject(sent.clone());
             world.run();
             assert!(alice.receive() == [sent], "{receive}, {n}");
         }
         assert_eq!(world.counter(alice.port, Counter::NoPage), 0);
-        // A group's frame of that length is not kept: no network has any.
-        world.inject(frame(dev::Mac::BROADCAST, OUTSIDE, 0, longest));
-        world.run();
-        assert!(alice.receive().is_empty());
-        assert_eq!(world.device_counter(Counter::DeviceGiant), 1);
+        if receive.strategy == Strategy::Copy {
+            // A group's frame in so many buffers is not kept: no network has any.
+            world.inject(frame(dev::Mac::BROADCAST, OUTSIDE, 0, longest));
+            world.run();
+            assert!(alice.receive().is_empty());
+            assert_eq!(world.device_counter(Counter::DeviceGiant), 1);
+        }
     }
 }
