@@ -11,7 +11,6 @@ use abi::cap::{CapAddr, Kind, Rights};
 use abi::error::ENODEV;
 use dev::admin::Admin;
 use dev::badge::ADMIN_BADGE;
-use dev::settings::Pinning;
 use ethdrv::grant;
 use ethdrv::wire::{End, layout};
 use init::archive::Archive;
