@@ -332,7 +332,7 @@ impl<M: Machine> Kernel<'_, M> {
             let Some(row) = self.row(oid) else { break };
             self.reapable.set(row.next.replace(Oid::NONE));
             if row.kind.get() == Kind::Page && !self.has(Fault::KeepContents) {
-                self.machine.zero(row.frame.get());
+                self.zero(row.frame.get());
             }
             // Only now may it be sold again: spacebank knows.
             row.state.set(State::Free);

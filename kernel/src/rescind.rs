@@ -17,7 +17,7 @@ use abi::{TABLE_ENTRIES, batch};
 use crate::Kernel;
 use crate::cap::CapTable;
 use crate::error::{EMPTY, MORE, Status};
-use crate::frame::{Frame, Pin};
+use crate::frame::{Frame, Pin, Words};
 use crate::machine::Machine;
 use crate::object::{ObjectRow, Oid, Parent, State};
 use crate::planted::Fault;

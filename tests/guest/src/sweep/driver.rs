@@ -23,6 +23,8 @@ use crate::{Failure, during};
 
 /// The device's own MAC address, which nobody uses.
 const DEVICE_MAC: [u8; 6] = [2, 0, 0, 0, 0, 0xff];
+/// The longest frame of the wire: that of an MTU of 1,500.
+const FRAME_LIMIT: u32 = 1514;
 /// Limit of the driver's bank: ample.
 const LIMIT: u64 = 2048;
 /// That of the wire's.
@@ -71,7 +73,10 @@ impl Driver {
         let child = start_program(
             &mut nursery,
             Program {
-                arguments: &postcard(&grant::Arguments::Wire { mac: DEVICE_MAC })?,
+                arguments: &postcard(&grant::Arguments::Wire {
+                    mac: DEVICE_MAC,
+                    frame_limit: FRAME_LIMIT,
+                })?,
                 priority: priority::DRIVER,
                 ..Program::new("ethdrv", &image(archive, "bin/ethdrv")?, bank)
             },
