@@ -51,6 +51,10 @@ impl<P: Program, T: Transport> Driver<P, T> {
                 ports,
             ]);
         }
+        if what == method::NEXT_CHANGE {
+            let port = self.changes.take();
+            return words(&[port.is_some() as u64, port.unwrap_or(0) as u64]);
+        }
         if what == method::STATISTICS && arguments[0] == admin::DEVICE {
             return words(&six(self.counters.values(), arguments[1]));
         }
@@ -155,6 +159,7 @@ impl<P: Program, T: Transport> Driver<P, T> {
         room(&mut self.gone)
             && room(&mut self.dirty)
             && self.ports.try_reserve(1).is_ok()
+            && self.changes.reserve(ports)
             && self.jobs.reserve(ports)
             && self.posting.reserve(ports)
             && self.schedule.reserve(ports)

@@ -325,7 +325,7 @@ impl<P: Program, T: Transport> Driver<P, T> {
         caps[..3]
             .iter()
             .for_each(|slot| self.program.give_slot(*slot));
-        self.tell_observer();
+        self.tell_observer(number);
     }
 }
 

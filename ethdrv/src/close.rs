@@ -146,7 +146,7 @@ impl<P: Program, T: Transport> Driver<P, T> {
             port.state = State::Closing(Closing::of(session));
         }
         self.jobs.push(number);
-        self.tell_observer();
+        self.tell_observer(number);
     }
 
     /// A session leaves its receive pages: those that are away are unpinned when they come back, the

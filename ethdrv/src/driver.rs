@@ -20,6 +20,7 @@ use sys::{Cap, Error, Event, Sys};
 
 use crate::assembly::Assembly;
 use crate::buffers::{Buffers, PoolTooSmall};
+use crate::changes::Changes;
 use crate::deliveries::Deliveries;
 use crate::demux::{Demux, PortNumber};
 use crate::flight::Flights;
@@ -79,8 +80,9 @@ pub struct Driver<P: Program, T: Transport> {
     pub(crate) serial: u64,
     /// The slots that messages come with.
     pub(crate) reception: Reception,
-    /// Who is told when sessions begin and end.
+    /// Who is told when sessions begin and end, and at which ports they did.
     pub(crate) observer: Option<CapAddr>,
+    pub(crate) changes: Changes,
     /// Whether the device gets on.
     pub(crate) pulse: Pulse,
     /// The timer is set for this time.
@@ -171,6 +173,7 @@ impl<P: Program, T: Transport> Driver<P, T> {
             serial: 0,
             reception,
             observer: None,
+            changes: Changes::default(),
             pulse: Pulse::default(),
             armed: u64::MAX,
             #[cfg(feature = "planted-faults")]
@@ -408,8 +411,9 @@ impl<P: Program, T: Transport> Driver<P, T> {
         }
     }
 
-    /// Signals who watches sessions.
-    pub(crate) fn tell_observer(&self) {
+    /// Signals who watches sessions: something changed at a port.
+    pub(crate) fn tell_observer(&mut self, port: PortNumber) {
+        self.changes.mark(port);
         if let Some(observer) = self.observer {
             let observer: Cap<Notify> = Cap::at(observer);
             let _ = observer.signal(self.program.sys());

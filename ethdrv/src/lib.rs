@@ -24,6 +24,7 @@
 //! | [`virtio_net`] | a virtio-net device as the transport |
 //! | [`wire`] | a process that stands in for device and network, as the transport: for benches |
 //! | [`grant`] | what init gives the driver |
+//! | [`changes`] | where sessions came and went |
 //! | [`misbehaviour`] | what ends a session |
 #![no_std]
 #![forbid(unsafe_code)]
@@ -36,6 +37,7 @@ pub mod attach;
 pub mod bound;
 pub mod bucket;
 pub mod buffers;
+pub mod changes;
 pub mod check;
 mod close;
 pub mod deliveries;

@@ -86,6 +86,10 @@ pub struct World {
     pub log_bit: Cell<Option<u64>>,
     pub serial_bit: Cell<Option<u64>>,
     pub session_bit: Cell<Option<u64>>,
+    /// Ports at which a session began or ended.
+    pub changes: RefCell<BTreeSet<u64>>,
+    /// How often a port was looked at.
+    pub inspections: Cell<u64>,
     pub level: Cell<u64>,
     pub pci: Machine,
     pub batch: Memory,

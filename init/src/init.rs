@@ -59,8 +59,8 @@ pub enum Work {
     EmptySession(usize),
     /// Make a port for a user whose stack goes on with a new driver.
     GivePort(usize),
-    /// Look at the sessions of this user and those after it.
-    LookAtSessions(usize),
+    /// Look at the sessions that began or ended.
+    LookAtSessions,
     /// Destroy the driver's bank.
     EmptyDriver,
     /// End the pins of the dead driver's apertures.
@@ -285,7 +285,7 @@ impl<'a, H: Host> Init<'a, H> {
                 bit::GUEST => self.guest_stopped(),
                 bit::HUNG => self.driver_hung(),
                 bit::WATCHDOG => self.watchdog_stopped(),
-                bit::SESSIONS => self.add_work(Work::LookAtSessions(0)),
+                bit::SESSIONS => self.add_work(Work::LookAtSessions),
                 user @ bit::USERS.. => self.stack_stopped((user - bit::USERS) as usize),
                 _ => {}
             }
@@ -318,7 +318,7 @@ impl<'a, H: Host> Init<'a, H> {
             Work::EmptyUser(user) => self.empty_user(user),
             Work::EmptySession(user) => self.empty_session(user),
             Work::GivePort(user) => self.give_port(user),
-            Work::LookAtSessions(first) => self.look_at_sessions(first),
+            Work::LookAtSessions => self.look_at_sessions(),
             Work::EmptyDriver => self.empty_driver(),
             Work::ReleasePins => self.release_pins(),
             Work::EmptyGuest => self.empty_guest(),

@@ -1,5 +1,6 @@
 //! What init knows of a user: settings, amounts, and how far it has come.
 
+use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -248,6 +249,8 @@ impl Member {
 #[derive(Debug, Default)]
 pub struct Members {
     all: alloc::vec::Vec<Option<Member>>,
+    /// Whose the driver's ports are: a port's number, and its user's.
+    at_ports: BTreeMap<u64, usize>,
 }
 
 /// Most users at once: the bits that are left.
@@ -287,6 +290,28 @@ impl Members {
     pub fn find(&self, name: &str) -> Option<usize> {
         let named = |member: &Option<Member>| member.as_ref().is_some_and(|m| m.name() == name);
         self.all.iter().position(named)
+    }
+
+    /// Gives a user a port. The driver uses numbers again: answers who else had one of this number.
+    pub fn give_port(&mut self, number: usize, port: PortHeld) -> Option<usize> {
+        self.get_mut(number)?.port = Some(port);
+        let before = self.at_ports.insert(port.number, number)?;
+        (before != number).then_some(before)
+    }
+
+    /// A user has its port no longer.
+    pub fn take_port(&mut self, number: usize) -> Option<PortHeld> {
+        let port = self.get_mut(number)?.port.take()?;
+        // By now it may be somebody else's.
+        if self.at_port(port.number) == Some(number) {
+            self.at_ports.remove(&port.number);
+        }
+        Some(port)
+    }
+
+    /// Whose a port is.
+    pub fn at_port(&self, port: u64) -> Option<usize> {
+        self.at_ports.get(&port).copied()
     }
 
     /// All users, with their numbers.

@@ -109,6 +109,7 @@ impl World {
                 Ok([0; 6])
             }
             method::INSPECT => {
+                self.inspections.set(self.inspections.get() + 1);
                 let port = ports.get_mut(&w[1]).ok_or(absent)?;
                 match &mut port.removing {
                     Some(0) => {
@@ -144,6 +145,10 @@ impl World {
                 }
                 ports.get_mut(&w[1]).ok_or(absent)?.settings.receive = receive;
                 Ok([0; 6])
+            }
+            method::NEXT_CHANGE => {
+                let port = self.changes.borrow_mut().pop_first();
+                Ok([u64::from(port.is_some()), port.unwrap_or(0), 0, 0, 0, 0])
             }
             method::SET_NOTIFY => {
                 self.session_bit.set(self.bit(message.caps[0]));
@@ -200,6 +205,7 @@ impl World {
             && let Some(port) = self.ports.borrow_mut().get_mut(&u64::from(number))
         {
             port.open = true;
+            self.changes.borrow_mut().insert(u64::from(number));
             self.bits.borrow_mut().extend(self.session_bit.get());
         }
     }
@@ -215,12 +221,13 @@ impl World {
         };
         self.banks.borrow_mut().insert(id, session);
         let mut ports = self.ports.borrow_mut();
-        let port = ports
-            .values_mut()
-            .find(|port| port.settings.mac.bytes() == mac)
+        let (number, port) = ports
+            .iter_mut()
+            .find(|(_, port)| port.settings.mac.bytes() == mac)
             .unwrap();
         port.session = Some(id);
         port.open = true;
+        self.changes.borrow_mut().insert(*number);
         self.bits.borrow_mut().extend(self.session_bit.get());
         id
     }

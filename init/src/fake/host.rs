@@ -109,6 +109,8 @@ impl World {
             log_bit: Cell::new(None),
             serial_bit: Cell::new(None),
             session_bit: Cell::new(None),
+            changes: RefCell::default(),
+            inspections: Cell::new(0),
             level: Cell::new(3),
             pci,
             batch: Memory::new(4096),

@@ -10,7 +10,7 @@ use dev::refusal::Refusal;
 use sys::bank::{Bank, Usage};
 use sys::{Cap, Error};
 
-use super::{Due, Init, Work};
+use super::{Due, Init};
 use crate::failure::Failure;
 use crate::host::Host;
 use crate::launch::clear;
@@ -37,23 +37,24 @@ impl<H: Host> Init<'_, H> {
         }
     }
 
-    /// Looks at the sessions, from a user on: who has attached, and what their banks are, for when the
-    /// driver dies it can't be asked any more. Answers whether there is more, which is never: the rest is
-    /// work of its own.
-    pub(super) fn look_at_sessions(&mut self, first: usize) -> bool {
-        let mut number = first;
+    /// Looks at some of the sessions that began or ended: who has attached, and what their banks are, for
+    /// when the driver dies it can't be asked any more. Answers whether there may be more.
+    pub(super) fn look_at_sessions(&mut self) -> bool {
         for _ in 0..LOOKS {
-            let from_number = self.members.iter().find(|(other, _)| *other >= number);
-            let Some((found, _)) = from_number else {
+            // A driver that doesn't answer is dead: the next one tells of its own sessions.
+            let running = self.driver.is_running();
+            let change = running.then(|| self.driver.admin.next_change(self.host.sys()));
+            let Some(Ok(Some(port))) = change else {
                 return false;
+            };
+            let Some(found) = self.members.at_port(port) else {
+                continue;
             };
             if self.look_at_port(found, true).map(|port| port.state) == Some(PortState::Open) {
                 self.is_attached(found);
             }
-            number = found + 1;
         }
-        self.add_work(Work::LookAtSessions(number));
-        false
+        true
     }
 
     /// What the driver says of a user's port. Its session's bank is kept, if that is asked for.

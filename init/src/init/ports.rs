@@ -16,12 +16,12 @@ impl<H: Host> Init<'_, H> {
     /// again as soon as it finds a new port where the old one was.
     pub(super) fn port_is_lost(&mut self, number: usize) {
         let host = self.host;
-        let Some(member) = self.members.get_mut(number) else {
-            return;
-        };
-        if member.port.take().is_none() {
+        if self.members.take_port(number).is_none() {
             return;
         }
+        let Some(member) = self.members.get(number) else {
+            return;
+        };
         let slots = member.slots;
         for slot in [
             slots.port.address(),
@@ -50,18 +50,13 @@ impl<H: Host> Init<'_, H> {
         let port = self
             .driver
             .add_port(self.host, &member.user, reserve, &slots)?;
-        member.port = Some(PortHeld {
+        let held = PortHeld {
             number: port,
             reserve,
-        });
-        // The driver uses numbers again: whoever had this one and is being removed has none any more,
-        // and must not take this port along.
-        let has_it = |(other, member): (usize, &Member)| {
-            let same = member.port.is_some_and(|held| held.number == port);
-            (same && other != number).then_some(other)
         };
-        let had_it = self.members.iter().find_map(has_it);
-        if let Some(other) = had_it {
+        // Whoever had this number and is being removed has no port any more, and must not take this one
+        // along.
+        if let Some(other) = self.members.give_port(number, held) {
             self.port_is_removed(other);
         }
         Ok(())
@@ -69,8 +64,8 @@ impl<H: Host> Init<'_, H> {
 
     /// A user's port is gone: what was bought for it comes back.
     pub(crate) fn port_is_removed(&mut self, number: usize) {
-        if let Some(member) = self.members.get_mut(number)
-            && let Some(port) = member.port.take()
+        if let Some(port) = self.members.take_port(number)
+            && let Some(member) = self.members.get(number)
             && self.driver.is_running()
         {
             self.driver

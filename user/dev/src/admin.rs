@@ -43,7 +43,7 @@ pub mod method {
     /// transmit pages, `w3` receive pages, `w4` receive pages to spare, `w5` frames in transmission;
     /// `c0` the session's bank, to destroy it, if there is a session.
     pub const INSPECT: u64 = 7;
-    /// `c0` a `Notify`: signalled when a session began or ended.
+    /// `c0` a `Notify`: signalled when a session began or ended; `NEXT_CHANGE` says where.
     pub const SET_NOTIFY: u64 = 8;
     /// → `w0` MAC address of the device, `w1` longest frame, `w2` 1 if the link is up, `w3` ports.
     pub const DEVICE: u64 = 9;
@@ -55,6 +55,9 @@ pub mod method {
     /// → what `hybrid` goes by where nobody names a threshold, as
     /// [`Choice`](crate::hybrid::Choice::words) packs it.
     pub const HYBRID: u64 = 11;
+    /// → `w0` 1 if a session began or ended at a port since this last answered it, `w1` that port. Each is
+    /// answered once, however often it changed, and may be gone.
+    pub const NEXT_CHANGE: u64 = 12;
 }
 
 /// In place of a port: the device itself.
@@ -204,6 +207,15 @@ impl Admin {
         Ok(counters)
     }
 
+    /// One counter of a port, or of the device ([`DEVICE`]).
+    ///
+    /// # Errors
+    /// As for [`Admin::statistics`].
+    pub fn counter(self, sys: &impl Sys, port: u64, counter: Counter) -> Result<u64, Error> {
+        let words = [method::STATISTICS, port, counter as u64];
+        words_only(sys, self.address(), &words).map(|reply| reply.words[0])
+    }
+
     /// Changes how a port receives, while frames come.
     ///
     /// # Errors
@@ -265,6 +277,15 @@ impl Admin {
         let reply = words_only(sys, self.address(), &[method::HYBRID])?;
         let [first, copy, byte, exchange, ..] = reply.words;
         Ok(Choice::from_words([first, copy, byte, exchange]))
+    }
+
+    /// A port at which a session began or ended, if there is one that was not answered yet.
+    ///
+    /// # Errors
+    /// Those of the invocation.
+    pub fn next_change(self, sys: &impl Sys) -> Result<Option<u64>, Error> {
+        let reply = words_only(sys, self.address(), &[method::NEXT_CHANGE])?;
+        Ok((reply.words[0] != 0).then_some(reply.words[1]))
     }
 
     /// What the device is like.

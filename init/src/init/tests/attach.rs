@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::supervise::backoff::{MOST, SECOND};
+use crate::user::Attached;
 use dev::refusal::Refusal;
 
 /// Boots with a `carol` at the console whose stack doesn't attach; answers what there was before her.
@@ -147,4 +148,16 @@ fn a_stack_that_dies_again_and_again_is_given_up_in_the_end() {
     type_line(&mut init, "revoke alice\r");
     world.stacks_attach.set(true);
     assert!(type_line(&mut init, "spawn alice\r").contains("alice is up"));
+}
+
+#[test]
+fn each_attachment_is_looked_at_once_however_many_users_there_are() {
+    let world = world();
+    let users: String = (0..60)
+        .map(|n| format!("[[user]]\nname = 'user{n}'\nbank = 512\nipv6 = 'off'\n"))
+        .collect();
+    let init = start(world, "", &users);
+    assert!((0..60).all(|n| member(&init, &format!("user{n}")).attached == Attached::Done));
+    let looks = world.inspections.get();
+    assert!(looks <= 2 * 60, "{looks} looks at 60 sessions");
 }
