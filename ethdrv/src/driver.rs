@@ -191,7 +191,13 @@ impl<P: Program, T: Transport> Driver<P, T> {
 
     /// Works until the device can't be worked with any more.
     pub fn run(&mut self) {
+        self.run_watched(|_| {});
+    }
+
+    /// The same; before each event it is shown to `watch`.
+    pub fn run_watched(&mut self, mut watch: impl FnMut(&Self)) {
         while self.transport.works() && !self.is_still() {
+            watch(self);
             self.turn();
         }
     }
@@ -418,6 +424,11 @@ impl<P: Program, T: Transport> Driver<P, T> {
             let observer: Cap<Notify> = Cap::at(observer);
             let _ = observer.signal(self.program.sys());
         }
+    }
+
+    /// The program that it is.
+    pub const fn program(&self) -> &P {
+        &self.program
     }
 
     /// The device's counters.

@@ -43,6 +43,11 @@ impl Jobs {
         Some(port)
     }
 
+    /// How many ports have a step to take.
+    pub fn len(&self) -> usize {
+        self.queue.len()
+    }
+
     /// Whether nobody has a step to take.
     pub fn is_empty(&self) -> bool {
         self.queue.is_empty()

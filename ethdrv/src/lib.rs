@@ -24,7 +24,7 @@
 //! | [`virtio_net`] | a virtio-net device as the transport |
 //! | [`wire`] | a process that stands in for device and network, as the transport: for benches |
 //! | [`grant`] | what init gives the driver |
-//! | [`changes`] | where sessions came and went |
+//! | [`changes`], [`holdings`] | what it tells of itself: where sessions came and went, how much it holds |
 //! | [`misbehaviour`] | what ends a session |
 #![no_std]
 #![forbid(unsafe_code)]
@@ -47,6 +47,7 @@ pub mod flight;
 pub mod flood;
 pub mod frame;
 pub mod grant;
+pub mod holdings;
 pub mod jobs;
 pub mod members;
 pub mod misbehaviour;

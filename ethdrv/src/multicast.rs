@@ -106,6 +106,11 @@ impl Fanout {
         self.items.is_empty()
     }
 
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.items.len()
+    }
+
     /// A frame for a group.
     pub fn add(&mut self, item: Item) {
         self.from_wire += item.is_from_wire() as usize;

@@ -39,6 +39,11 @@ pub struct Reserve {
 }
 
 impl Reserve {
+    /// Pages bought, and segments for them.
+    pub fn bought(&self) -> (usize, usize) {
+        (self.bought.into(), self.segment.iter().count())
+    }
+
     /// Exchanges as many of these places' frames, at most 64, as there are pages for, of `most` in all.
     /// `done` gets the number of each place whose page was exchanged, and of the page that the reserve
     /// has in its stead.

@@ -142,6 +142,16 @@ impl<P: Program> Slots<P> {
         self.free.len()
     }
 
+    /// Slots that are not.
+    pub fn used(&self) -> usize {
+        self.slots.len() - self.free.len()
+    }
+
+    /// Pages of the driver's own that take the place of others', and segments for them.
+    pub fn reserve(&self) -> (usize, usize) {
+        self.reserve.bought()
+    }
+
     /// Somebody lacks slots, and waits until some are free.
     pub const fn lack(&mut self) {
         self.lacked = true;

@@ -51,7 +51,7 @@ fn run(context: &Context) {
     loop {
         answer = server.turn(context, answer);
         let world = context.world();
-        if world.dice.one_in(BALANCED_EVERY) {
+        if world.dice.one_in(BALANCED_EVERY) || world.accounts.wanted.get() {
             balance(world, &server);
         }
     }
@@ -81,7 +81,10 @@ fn balance<R: Records, M: Mem>(world: &World, server: &Server<'_, R, M>) {
         return;
     }
     world.checks.count(Check::Books);
-    world.demand(server.audit().map(|_| ()), Failure::Bank);
+    match server.audit() {
+        Ok(census) => world.accounts.bank.set(census),
+        Err(unsound) => return world.fail(Failure::Bank(unsound)),
+    }
     for (oid, row) in world.processor.memory().objects.iter().enumerate() {
         let Some(entry) = server.entry(oid as u32) else {
             continue;

@@ -57,7 +57,16 @@ pub struct Card {
     long: Cell<bool>,
     lies: Cell<bool>,
     talks: Cell<bool>,
+    strays: Cell<bool>,
 }
+
+/// What is said of a frame that is for nobody.
+const NOBODY: Stamp = Stamp {
+    from: WIRE,
+    to: 0x77,
+    epoch: 0,
+    sequence: 0,
+};
 
 impl Card {
     /// A card on this network.
@@ -68,6 +77,7 @@ impl Card {
             long: Cell::new(false),
             lies: Cell::new(false),
             talks: Cell::new(true),
+            strays: Cell::new(false),
         }
     }
 
@@ -113,6 +123,11 @@ impl Card {
         self.talks.set(talks);
     }
 
+    /// Whether it sends frames that are for nobody, also while it does not talk.
+    pub fn set_strays(&self, strays: bool) {
+        self.strays.set(strays);
+    }
+
     /// Forgets everything that it was lent.
     pub fn reset(&self) {
         *self.queues.borrow_mut() = Queues::default();
@@ -138,8 +153,13 @@ impl Card {
 
     /// The other end of the wire sends something.
     fn hear(&self, world: &World) -> bool {
-        if !self.talks.get() || self.queues.borrow().incoming.len() >= 8 {
+        if self.queues.borrow().incoming.len() >= 8 {
             return false;
+        }
+        if !self.talks.get() {
+            let stray = self.strays.get().then(|| NOBODY.frame(SHORTEST));
+            self.queues.borrow_mut().incoming.extend(stray);
+            return self.strays.get();
         }
         let dice = &world.dice;
         let frame = match dice.below(16) {
@@ -168,18 +188,12 @@ impl Card {
     fn garbage(&self, world: &World) -> Vec<u8> {
         let dice = &world.dice;
         let limit = u64::from(self.information().frame_limit);
-        let nobody = Stamp {
-            from: WIRE,
-            to: 0x77,
-            epoch: 0,
-            sequence: 0,
-        };
         match dice.below(4) {
             // A runt, an empty frame, a giant, one for nobody.
             0 => vec![2; dice.below(14) as usize],
             1 => Vec::new(),
-            2 => nobody.frame(dice.range(limit + 500, limit + 2300) as usize),
-            _ => nobody.frame(self.length(world)),
+            2 => NOBODY.frame(dice.range(limit + 500, limit + 2300) as usize),
+            _ => NOBODY.frame(self.length(world)),
         }
     }
 

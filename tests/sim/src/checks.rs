@@ -32,11 +32,13 @@ pub enum Check {
     Frame,
     /// Everything is back at the end of a run.
     Return,
+    /// A user who came and went left of everything what there was before.
+    Cycle,
 }
 
 impl Check {
     /// All of them, in order.
-    pub const ALL: [Check; 13] = [
+    pub const ALL: [Check; 14] = [
         Check::Object,
         Check::Residue,
         Check::Kernel,
@@ -50,6 +52,7 @@ impl Check {
         Check::Claim,
         Check::Frame,
         Check::Return,
+        Check::Cycle,
     ];
 
     /// In words.
@@ -68,6 +71,7 @@ impl Check {
             Check::Claim => "programs find what they were promised",
             Check::Frame => "frames arrive once, whole, in order",
             Check::Return => "all storage is back at the end",
+            Check::Cycle => "who came and went left nothing behind",
         }
     }
 }

@@ -36,11 +36,13 @@
 //! - [`card`], [`network`], [`guard`]: a network card, what travels, and who may touch it;
 //! - [`scenario`], [`shrink`]: what is played, and the shortest run that still fails;
 //! - [`trace`], [`failure`]: what happened, and what was found;
+//! - [`account`], [`heap`]: what there is of everything, to see that nothing leaks;
 //! - [`checks`], [`coverage`]: how often what was checked, and where revocations came;
 //! - [`plant`]: faults that are planted, to see that they are found;
 //! - `record`: a campaign as lines of JSON, for `cargo mk faults`;
 //! - [`random`]: where all decisions come from.
 
+pub mod account;
 pub mod actor;
 pub mod bank;
 pub mod card;
@@ -51,6 +53,7 @@ pub mod exchange;
 pub mod failure;
 pub mod fiber;
 pub mod guard;
+pub mod heap;
 pub mod image;
 pub mod launch;
 pub mod lookup;

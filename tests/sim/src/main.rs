@@ -12,12 +12,15 @@ use sim::scenario::{Report, Scenario};
 use sim::shrink::shrink;
 use sim::world::Settings;
 
+#[global_allocator]
+static HEAP: sim::heap::Counting = sim::heap::Counting;
+
 /// Plays scenarios with kernel, servers and clients, interleaved by a seed, and checks what must hold
 /// after each step.
 #[derive(Parser)]
 #[command(version, about)]
 struct Options {
-    /// What to play: storage, ethernet, invocations or all.
+    /// What to play: storage, ethernet, invocations, accounting or all.
     #[arg(long, default_value = "all")]
     scenario: String,
     /// The first seed.

@@ -95,8 +95,13 @@ impl Network {
         self.moment.get()
     }
 
-    /// There is a user.
+    /// There is a user, anew: nothing is owed of what an earlier one sent or was sent.
     pub fn set_user(&self, user: Party, steady: bool) {
+        for ((from, _, at), flow) in self.arrivals.borrow_mut().iter_mut() {
+            if *from == user || *at == user {
+                flow.owed.clear();
+            }
+        }
         let state = User {
             steady,
             ..User::default()

@@ -125,6 +125,12 @@ impl dev::Program for Program {
 }
 
 impl Program {
+    /// Slots that it has taken, and tables that it has bought for them.
+    pub fn taken_slots(&self) -> (u32, usize) {
+        let slots = self.0.slots.borrow();
+        (slots.taken(), slots.tables())
+    }
+
     /// Takes slots that follow each other.
     ///
     /// # Errors

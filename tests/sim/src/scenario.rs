@@ -3,6 +3,7 @@
 //! - [`storage`]: kernel and spacebank, with tenants, a pinner with its device, and fuzzers, whose
 //!   banks are destroyed at random instants;
 //! - [`ethernet`]: the ethernet driver too, with stacks and a simulated card;
+//! - [`accounting`]: the same, with users who come and go, and books that are compared after each;
 //! - [`invocations`]: kernel and spacebank, with processes that invoke by a grammar, and are watched.
 
 pub mod ethernet;
@@ -21,6 +22,8 @@ use crate::failure::Failure;
 use crate::plant::Plant;
 use crate::world::{Counts, Ending, Settings, World};
 
+use self::ethernet::accounting;
+
 /// A scenario.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scenario {
@@ -28,19 +31,27 @@ pub enum Scenario {
     Storage,
     /// Kernel, spacebank and the ethernet driver.
     Ethernet,
+    /// The same, with users who come and go.
+    Accounting,
     /// Kernel and spacebank, with nobody but hostile processes and a victim.
     Invocations,
 }
 
 impl Scenario {
     /// All of them.
-    pub const ALL: [Scenario; 3] = [Scenario::Storage, Scenario::Ethernet, Scenario::Invocations];
+    pub const ALL: [Scenario; 4] = [
+        Scenario::Storage,
+        Scenario::Ethernet,
+        Scenario::Accounting,
+        Scenario::Invocations,
+    ];
 
     /// Its name.
     pub const fn name(self) -> &'static str {
         match self {
             Scenario::Storage => "storage",
             Scenario::Ethernet => "ethernet",
+            Scenario::Accounting => "accounting",
             Scenario::Invocations => "invocations",
         }
     }
@@ -49,7 +60,7 @@ impl Scenario {
     pub const fn parties(self) -> &'static [&'static str] {
         match self {
             Scenario::Storage => &storage::PARTIES,
-            Scenario::Ethernet => &ethernet::PARTIES,
+            Scenario::Ethernet | Scenario::Accounting => &ethernet::PARTIES,
             Scenario::Invocations => &invocations::PARTIES,
         }
     }
@@ -58,7 +69,7 @@ impl Scenario {
     pub const fn activities(self) -> &'static [Activity] {
         match self {
             Scenario::Storage => &pinner::ACTIVITIES,
-            Scenario::Ethernet => &Activity::ALL,
+            Scenario::Ethernet | Scenario::Accounting => &Activity::ALL,
             // Nobody drives anything.
             Scenario::Invocations => &[Activity::Absent],
         }
@@ -68,6 +79,7 @@ impl Scenario {
         match self {
             Scenario::Storage => storage::world(settings),
             Scenario::Ethernet => ethernet::world(settings),
+            Scenario::Accounting => accounting::world(settings),
             Scenario::Invocations => invocations::world(settings),
         }
     }

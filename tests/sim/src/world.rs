@@ -21,6 +21,7 @@ use std::rc::Rc;
 use abi::cap::Kind;
 use kernel::object::{Oid, State};
 
+use crate::account::Accounts;
 use crate::bank::Books;
 use crate::checks::Checks;
 use crate::context::Context;
@@ -119,7 +120,6 @@ pub type BookCheck = Box<dyn Fn(&World, &dyn Books) -> Result<(), Failure>>;
 struct Actor {
     oid: Oid,
     version: u64,
-    name: String,
     /// `None` while it runs, and when it has ended.
     fiber: Option<Fiber>,
     gone: Rc<Cell<bool>>,
@@ -135,9 +135,13 @@ pub struct World {
     pub checks: Checks,
     /// Where revocations came.
     pub coverage: Coverage,
+    /// What servers say that they hold.
+    pub accounts: Accounts,
     settings: Settings,
     codes: RefCell<Vec<Code>>,
     actors: RefCell<Vec<Actor>>,
+    /// What the last process that an object was is called: for the trace.
+    names: RefCell<BTreeMap<u32, String>>,
     devices: RefCell<Vec<Rc<dyn Device>>>,
     demands: RefCell<Vec<Check>>,
     book_checks: RefCell<Vec<BookCheck>>,
@@ -169,9 +173,11 @@ impl World {
             dice,
             checks: Checks::default(),
             coverage: Coverage::default(),
+            accounts: Accounts::default(),
             settings,
             codes: RefCell::new(vec![bank, init]),
             actors: RefCell::default(),
+            names: RefCell::default(),
             devices: RefCell::default(),
             demands: RefCell::default(),
             book_checks: RefCell::default(),
@@ -285,11 +291,12 @@ impl World {
 
     /// The last things that happened.
     pub fn trace(&self) -> String {
-        let actors = self.actors.borrow();
-        self.trace.borrow().show(|oid| {
-            let known = actors.iter().rev().find(|actor| actor.oid.0 == oid);
-            known.map_or_else(String::new, |actor| actor.name.clone())
-        })
+        self.trace.borrow().show(|oid| self.name(oid))
+    }
+
+    /// What the last process that an object was is called.
+    fn name(&self, oid: u32) -> String {
+        self.names.borrow().get(&oid).cloned().unwrap_or_default()
     }
 
     /// Plays until it ends.

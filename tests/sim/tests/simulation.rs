@@ -129,6 +129,23 @@ fn hostile_processes_come_by_nothing_that_is_not_theirs() {
 }
 
 #[test]
+fn users_who_come_and_go_leave_nothing_behind() {
+    let counts = campaign(Scenario::Accounting, 8);
+    came_by(
+        &counts,
+        &[
+            "users who came and went",
+            "users' banks destroyed",
+            "session banks destroyed through ports",
+            "sessions",
+            "frames received",
+            "pages exchanged",
+            "programs ended by revocation",
+        ],
+    );
+}
+
+#[test]
 fn the_same_seed_plays_the_same_run() {
     for scenario in Scenario::ALL {
         let play = || {

@@ -41,6 +41,19 @@ impl Slots {
         }
     }
 
+    /// How many are taken, of those that can be.
+    pub fn taken(&self) -> u32 {
+        let tables = &self.taken[..self.tables];
+        let all =
+            self.root.count_ones() + tables.iter().map(|taken| taken.count_ones()).sum::<u32>();
+        all - Slots::new().root.count_ones()
+    }
+
+    /// `CapTable`s bought so far: they are kept.
+    pub const fn tables(&self) -> usize {
+        self.tables
+    }
+
     /// Takes a slot, empty. Buys a `CapTable` from `slot::BANK` when all are in use.
     ///
     /// # Errors

@@ -22,7 +22,15 @@ type SimDriver = Driver<Program, CardTransport>;
 pub fn code(card: &Rc<Card>) -> Code {
     let card = card.clone();
     Rc::new(move |context| match begin(context, &card) {
-        Ok(mut driver) => driver.run(),
+        Ok(mut driver) => {
+            let (accounts, program) = (&context.world().accounts, driver.program().clone());
+            driver.run_watched(|driver| {
+                if accounts.wanted.get() {
+                    accounts.driver.set(driver.holdings());
+                    accounts.driver_slots.set(program.taken_slots());
+                }
+            });
+        }
         Err(error) => context.claim(false, || format!("the driver can't start: {error}")),
     })
 }

@@ -282,7 +282,7 @@ impl Stack {
             match joined {
                 Ok(()) => self.network.joined(self.user, group),
                 Err(error) => {
-                    let excused = self.manner != Manner::Steady
+                    let excused = !self.network.is_steady(self.user)
                         || epoch != self.network.epoch()
                         || self.is_doomed();
                     self.context

@@ -4,6 +4,7 @@
 //!
 //! Steady stacks must get every frame, once, whole, in order, whatever happens to the others.
 
+pub mod accounting;
 mod drivers;
 mod users;
 
@@ -66,6 +67,11 @@ const USERS: [Manner; WIRE] = [
 
 /// A world with this scenario in it.
 pub fn world(settings: Settings) -> Rc<World> {
+    world_of(settings, Init::run)
+}
+
+/// A world with the driver in it, in which init does this.
+fn world_of(settings: Settings, deeds: fn(&mut Init)) -> Rc<World> {
     let network = Rc::new(Network::default());
     let guard = Rc::new(Guard::default());
     let card = Rc::new(Card::new(&network));
@@ -76,7 +82,7 @@ pub fn world(settings: Settings) -> Rc<World> {
             network: network_of_init.clone(),
         };
         match Init::new(context, setting) {
-            Ok(mut init) => init.run(),
+            Ok(mut init) => deeds(&mut init),
             Err(error) => context.claim(false, || format!("init can't start: {error}")),
         }
     });

@@ -34,7 +34,7 @@ impl World {
             Outcome::Paused => self.actors.borrow_mut()[index].fiber = Some(fiber),
             Outcome::Finished => self.note(oid, Event::Ended),
             Outcome::Panicked(message) => {
-                let actor = self.actors.borrow()[index].name.clone();
+                let actor = self.name(oid.0);
                 self.fail(Failure::Panic { actor, message });
             }
         }
@@ -64,11 +64,13 @@ impl World {
         let actor = Actor {
             oid,
             version,
-            name: process.name().to_string(),
             fiber: Some(fiber),
             gone,
         };
         self.note(oid, Event::Began);
+        self.names
+            .borrow_mut()
+            .insert(oid.0, process.name().to_string());
         let Some(index) = known else {
             let mut actors = self.actors.borrow_mut();
             actors.push(actor);
@@ -81,25 +83,21 @@ impl World {
         Some(index)
     }
 
-    /// Ends the programs whose processes are gone.
+    /// Ends the programs whose processes are gone, and forgets them.
     fn bury(&self) {
         loop {
             let dead = {
                 let mut actors = self.actors.borrow_mut();
-                let dead = actors.iter().position(|actor| {
-                    actor.fiber.is_some() && self.processor.version(actor.oid) != actor.version
-                });
-                dead.and_then(|index| {
-                    actors[index].gone.set(true);
-                    actors[index].fiber.take()
-                })
+                let gone = |actor: &Actor| self.processor.version(actor.oid) != actor.version;
+                let dead = actors.iter().position(gone);
+                dead.map(|index| actors.remove(index))
             };
-            match dead {
-                Some(fiber) => {
-                    self.count("programs ended by revocation");
-                    drop(fiber);
-                }
-                None => return,
+            let Some(actor) = dead else {
+                return;
+            };
+            actor.gone.set(true);
+            if actor.fiber.is_some() {
+                self.count("programs ended by revocation");
             }
         }
     }

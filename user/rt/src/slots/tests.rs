@@ -82,6 +82,16 @@ impl Sys for Fake {
 }
 
 #[test]
+fn those_that_are_taken_are_counted() {
+    let (sys, mut slots) = (Fake::with(9), Slots::new());
+    assert_eq!(slots.taken(), 0);
+    let taken: Vec<_> = (0..300).map(|_| slots.take(&sys).unwrap()).collect();
+    assert_eq!(slots.taken(), 300);
+    taken[100..].iter().for_each(|slot| slots.give(&sys, *slot));
+    assert_eq!((slots.taken(), slots.tables()), (100, 3));
+}
+
+#[test]
 fn every_slot_is_handed_out_once() {
     let fake = Fake::with(u32::MAX);
     let mut slots = Slots::new();
