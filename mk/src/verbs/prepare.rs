@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use manifest::Manifest;
+use rustix::io::Errno;
+use rustix::process::Pid;
 use tempfile::TempDir;
 
 use crate::archive::Archive;
@@ -114,8 +116,9 @@ pub struct OwnFiles {
 impl OwnFiles {
     /// Copies the kernel and writes the archive, in a new folder under `parent`.
     fn copy(parent: &Path, kernel: &Path, archive: &Archive) -> Result<OwnFiles> {
+        clear_up(parent);
         let folder = tempfile::Builder::new()
-            .prefix("run-")
+            .prefix(&format!("{RUN}{}-", std::process::id()))
             .tempdir_in(parent)
             .with_context(|| format!("can't make a folder in {}", parent.display()))?;
         let own = OwnFiles {
@@ -127,6 +130,25 @@ impl OwnFiles {
             .with_context(|| format!("can't copy {}", kernel.display()))?;
         archive.save(&own.archive)?;
         Ok(own)
+    }
+}
+
+/// What the names of runs' folders begin with; the number of the process that made it follows.
+const RUN: &str = "run-";
+
+/// Removes the folders of runs that were killed before they could do so themselves. One that can't be
+/// removed now can be at the next run.
+fn clear_up(parent: &Path) {
+    for entry in std::fs::read_dir(parent).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let owner = name
+            .to_str()
+            .and_then(|name| name.strip_prefix(RUN)?.split('-').next()?.parse().ok())
+            .and_then(Pid::from_raw);
+        let gone = |owner| rustix::process::test_kill_process(owner) == Err(Errno::SRCH);
+        if owner.is_some_and(gone) {
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
     }
 }
 
@@ -173,5 +195,23 @@ mod tests {
         let gone = mine.archive.clone();
         drop(mine);
         assert!(!gone.exists() && other.archive.exists());
+    }
+
+    #[test]
+    fn the_folder_of_a_run_that_was_killed_goes_at_the_next() {
+        let output = tempfile::tempdir().unwrap();
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let dead = output.path().join(format!("run-{}-x", child.id()));
+        child.wait().unwrap();
+        let others = ["run-", "run-x", "bench", "run--1"].map(|name| output.path().join(name));
+        for folder in others.iter().chain([&dead]) {
+            std::fs::create_dir(folder).unwrap();
+        }
+        let kernel = output.path().join("kernel");
+        std::fs::write(&kernel, "k").unwrap();
+        let first = OwnFiles::copy(output.path(), &kernel, &Archive::new()).unwrap();
+        let _second = OwnFiles::copy(output.path(), &kernel, &Archive::new()).unwrap();
+        assert!(!dead.exists());
+        assert!(first.kernel.exists() && others.iter().all(|folder| folder.exists()));
     }
 }
