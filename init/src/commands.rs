@@ -48,6 +48,8 @@ impl<H: Host> Init<'_, H> {
             Command::Kill(name) => self.kill(&name),
             Command::Revoke(name) => self.revoke(&name),
             Command::Strategy(receiving) => self.strategy(&receiving),
+            Command::Inject(asked) => self.inject(asked),
+            Command::Invariants => Ok(self.answer_invariants()),
             Command::Log(level) => {
                 self.set_log_level(level)?;
                 Ok(format!("Lines up to {level} are shown."))
@@ -113,7 +115,7 @@ impl<H: Host> Init<'_, H> {
     }
 
     /// Ends a process.
-    fn kill(&mut self, name: &str) -> Result<String, Failure> {
+    pub(crate) fn kill(&mut self, name: &str) -> Result<String, Failure> {
         let what = format!("killing {name}");
         match name {
             "init" => {
@@ -171,7 +173,7 @@ impl<H: Host> Init<'_, H> {
             .trying(what)
     }
 
-    fn no_such_process(&self, name: &str) -> String {
+    pub(crate) fn no_such_process(&self, name: &str) -> String {
         let names = self.names().programs;
         let all = names.iter().map(String::as_str);
         match nearest(name, all.clone()) {

@@ -8,6 +8,7 @@ mod bank;
 mod driver;
 mod host;
 mod objects;
+mod probe;
 mod sys;
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -22,6 +23,7 @@ use crate::pci::fake::Machine;
 pub use bank::FakeBank;
 pub use driver::FakePort;
 pub use host::Memory;
+pub use probe::Watched;
 
 /// What a slot holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,6 +90,15 @@ pub struct World {
     pub session_bit: Cell<Option<u64>>,
     /// Ports at which a session began or ended.
     pub changes: RefCell<BTreeSet<u64>>,
+    /// What the probe was told, and whether it stopped somebody.
+    pub watched: Cell<Option<Watched>>,
+    pub stopped: Cell<bool>,
+    /// What the kernel finds when it looks at itself.
+    pub violation: Cell<u64>,
+    /// Objects that are live to the kernel and not to spacebank.
+    pub leaked: Cell<u64>,
+    /// Frames that each port has received, and as many sent.
+    pub frames: Cell<u64>,
     /// How often a port was looked at.
     pub inspections: Cell<u64>,
     pub level: Cell<u64>,

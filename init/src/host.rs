@@ -64,6 +64,8 @@ pub mod bit {
     pub const HUNG: u64 = 6;
     /// The watchdog stopped.
     pub const WATCHDOG: u64 = 7;
+    /// The probe stopped somebody.
+    pub const PROBE: u64 = 8;
     /// The stack of user 0 stopped; the others' follow.
     pub const USERS: u64 = 64;
 }

@@ -9,6 +9,7 @@
 mod arrival;
 mod attachment;
 mod device;
+mod injections;
 mod leaving;
 mod ports;
 mod watching;
@@ -16,6 +17,7 @@ mod watching;
 use alloc::collections::VecDeque;
 use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use abi::cap::NONE;
 use sys::object::{Irq, Notify};
@@ -36,6 +38,7 @@ use crate::timers::Timers;
 use crate::usage::CpuMark;
 use crate::user::Members;
 
+pub(crate) use injections::{Armed, PROBE};
 pub(crate) use watching::{NAME as WATCHDOG, Watchdog, watchdog_objects};
 
 /// The pause between two steps of work, in nanoseconds.
@@ -92,6 +95,8 @@ pub enum Due {
     AskPort(usize),
     /// A spawned user's stack should have attached.
     Attach(usize),
+    /// To look at frames that were counted, for faults that wait for them.
+    Frames,
 }
 
 /// init.
@@ -113,6 +118,8 @@ pub struct Init<'a, H: Host> {
     pub(crate) guest: Option<Guest>,
     pub(crate) timers: Timers<Due>,
     pub(crate) work: VecDeque<Work>,
+    /// Faults that are armed.
+    pub(crate) armed: Vec<Armed>,
     /// When `ps` was asked last, and who had run for how long then.
     pub(crate) mark: CpuMark,
 }
@@ -141,6 +148,7 @@ impl<'a, H: Host> Init<'a, H> {
             guest: None,
             timers: Timers::new(),
             work: VecDeque::new(),
+            armed: Vec::new(),
             mark: CpuMark::default(),
         };
         match init.start_serial() {
@@ -285,6 +293,7 @@ impl<'a, H: Host> Init<'a, H> {
                 bit::GUEST => self.guest_stopped(),
                 bit::HUNG => self.driver_hung(),
                 bit::WATCHDOG => self.watchdog_stopped(),
+                bit::PROBE => self.entry_came(),
                 bit::SESSIONS => self.add_work(Work::LookAtSessions),
                 user @ bit::USERS.. => self.stack_stopped((user - bit::USERS) as usize),
                 _ => {}
@@ -308,6 +317,7 @@ impl<'a, H: Host> Init<'a, H> {
             Due::AskReset => self.ask_reset(),
             Due::AskPort(user) => self.ask_port(user),
             Due::Attach(user) => self.attach_is_late(user),
+            Due::Frames => self.look_at_frames(),
         }
     }
 

@@ -5,9 +5,22 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
 
+use super::injection::Injecting;
 use super::near::nearest;
 use super::receiving::Receiving;
 use crate::manifest::{LogLevel, UserSpec};
+
+/// More about `inject`.
+const INJECT: &str = "\
+\x20 revoke USER    the user's bank is destroyed
+  session USER   the bank of its session is, and the session with it
+  kill PROCESS   a process is ended, as by `kill`
+  device stall   the network card reaches memory no more
+  list, clear    which faults are armed; none is any more
+  at entry N [of PROCESS]   before the kernel does what the N-th entry from now on asks for,
+                            of all that are made or of those of one process
+  at frame N     when N frames have passed from now on: of the user's, or of everybody's
+";
 
 /// What can be asked for at the console.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +45,10 @@ pub enum Command {
     Ports,
     /// Show or change how a user receives.
     Strategy(Receiving),
+    /// Arm a fault, or say which are.
+    Inject(Injecting),
+    /// Check that the live system agrees with itself.
+    Invariants,
     /// Set the least important level that is logged.
     Log(LogLevel),
     /// Start the machine again.
@@ -94,6 +111,16 @@ pub const ENTRIES: &[Entry] = &[
         "strategy",
         "NAME [copy|flip|hybrid[(BYTES)]] [sealed|open]",
         "how a user receives; with more words, from now on",
+    ),
+    entry(
+        "inject",
+        "FAULT|list|clear [at entry|frame N]",
+        "a fault on purpose, now or at an entry into the kernel; `help inject`: which",
+    ),
+    entry(
+        "invariants",
+        "",
+        "check that kernel, banks, sessions and processes agree, and say what was checked",
     ),
     entry(
         "log",
@@ -176,6 +203,11 @@ impl Command {
                 let receiving = Receiving::parse(rest).map_err(|error| wrong(entry, &error))?;
                 Command::Strategy(receiving)
             }
+            "inject" => {
+                let asked = Injecting::parse(rest).map_err(|error| wrong(entry, &error))?;
+                Command::Inject(asked)
+            }
+            "invariants" => none(Command::Invariants)?,
             "kill" => Command::Kill(one()?.into()),
             "revoke" => Command::Revoke(one()?.into()),
             "log" => {
@@ -267,6 +299,9 @@ pub fn help(about: Option<&'static Entry>) -> String {
         );
         text.push_str(COPIED_ANYHOW);
     }
+    if entry.name == "inject" {
+        text.push_str(INJECT);
+    }
     if entry.name == "spawn" {
         for (option, takes) in UserSpec::OPTIONS {
             text.push_str(&format!("  {option:18} {takes}\n"));
@@ -295,6 +330,7 @@ mod tests {
             let line = match entry.takes {
                 "" | "[COMMAND]" => entry.name.to_string(),
                 "LEVEL" => format!("{} warn", entry.name),
+                _ if entry.name == "inject" => "inject list".into(),
                 _ => format!("{} carol", entry.name),
             };
             parse(&line);

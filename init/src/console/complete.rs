@@ -4,6 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::command::ENTRIES;
+use super::injection::Injecting;
 use super::receiving::Receiving;
 use crate::manifest::{LogLevel, UserSpec};
 
@@ -41,7 +42,17 @@ pub fn complete(before: &str, names: &Names) -> Completion {
             let open = |word: &&str| if sealing(word) { !said } else { !chosen };
             Receiving::WORDS.iter().copied().filter(open).collect()
         }
-        ["revoke" | "strategy"] => names.users.iter().map(String::as_str).collect(),
+        ["inject"] => Injecting::WORDS.into(),
+        ["inject", "kill"] | ["inject", .., "of"] => {
+            names.programs.iter().map(String::as_str).collect()
+        }
+        ["inject", "device"] => ["stall"].into(),
+        ["inject", .., "at"] => ["entry", "frame"].into(),
+        ["inject", _, _] => ["at"].into(),
+        ["inject", _, _, "at", "entry", _] => ["of"].into(),
+        ["revoke" | "strategy"] | ["inject", "revoke" | "session"] => {
+            names.users.iter().map(String::as_str).collect()
+        }
         ["log"] => LogLevel::ALL.iter().map(|level| level.word()).collect(),
         // After an option comes its value, which only the user knows.
         ["spawn", _, .., last] if last.starts_with("--") && !last.contains('=') => Vec::new(),
@@ -111,6 +122,13 @@ mod tests {
         assert_eq!(inserted("spawn carol --share 2 --sh"), "");
         assert_eq!(inserted("spawn ca"), "");
         assert_eq!(inserted("kill alice x"), "");
+        assert_eq!(inserted("inject rev"), "oke ");
+        assert_eq!(inserted("inject revoke ali"), "ce ");
+        assert_eq!(inserted("inject revoke alice "), "at ");
+        assert_eq!(inserted("inject kill ethdrv at f"), "rame ");
+        assert_eq!(inserted("inject kill ethdrv at entry 7 "), "of ");
+        assert_eq!(inserted("inject kill ethdrv at entry 7 of alb"), "ert ");
+        assert_eq!(inserted("inject device s"), "tall ");
         assert_eq!(inserted("strategy ali"), "ce ");
         assert_eq!(inserted("strategy alice h"), "ybrid ");
         assert_eq!(inserted("strategy alice hybrid(7) "), "");

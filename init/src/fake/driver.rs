@@ -158,7 +158,7 @@ impl World {
                 if w[1] != dev::admin::DEVICE && !ports.contains_key(&w[1]) {
                     return Err(absent);
                 }
-                Ok([w[2] + 1; 6])
+                Ok([w[2] + 1 + self.frames.get(); 6])
             }
             other => panic!("admin method {other}"),
         }

@@ -110,6 +110,11 @@ impl World {
             serial_bit: Cell::new(None),
             session_bit: Cell::new(None),
             changes: RefCell::default(),
+            watched: Cell::new(None),
+            stopped: Cell::new(false),
+            violation: Cell::new(0),
+            leaked: Cell::new(0),
+            frames: Cell::new(0),
             inspections: Cell::new(0),
             level: Cell::new(3),
             pci,
@@ -143,6 +148,7 @@ impl World {
             (slot::INIT_DEVICE_MEMORY, Kind::DeviceMemory),
             (slot::INIT_DEVICE_DMA, Kind::DeviceDma),
             (slot::INIT_RESET, Kind::Reset),
+            (slot::INIT_PROBE, Kind::Probe),
         ];
         for (slot, kind) in services {
             world.put(slot, Thing::Service(kind));

@@ -86,6 +86,7 @@ impl World {
             Thing::Service(Kind::Log) => self.call_log(message),
             Thing::Service(Kind::Irq) => self.call_irq(message),
             Thing::Service(Kind::IoPort) => self.call_ports(message),
+            Thing::Service(Kind::Probe) => self.call_probe(message),
             Thing::Service(Kind::Clock) => {
                 Ok([self.now.get(), self.now.get() * 2, 2_000_000_000, 0, 0, 0])
             }

@@ -6,6 +6,7 @@ mod console;
 mod copier;
 mod death;
 mod hang;
+mod inject;
 mod random;
 mod revoke;
 mod share;
@@ -19,7 +20,7 @@ use core::cell::RefCell;
 
 use abi::cap::Kind;
 
-use super::Init;
+use super::{Due, Init};
 use crate::archive::tests::archive;
 use crate::boot::Boot;
 use crate::fake::{OBJECTS, PRIME_ID, World};
@@ -137,10 +138,10 @@ fn start(world: &'static World, line: &str, manifest: &str) -> Init<'static, Wor
 fn settle(init: &mut Init<'static, World>) {
     for _ in 0..10_000 {
         let world = init.host;
-        let soon = init
-            .timers
-            .next()
-            .is_some_and(|at| at < world.now.get() + 500_000_000);
+        // Who waits for a frame looks again and again.
+        let next = init.timers.next();
+        let looks = next.is_some() && next == init.timers.when(&Due::Frames);
+        let soon = next.is_some_and(|at| !looks && at < world.now.get() + 500_000_000);
         if world.bits.borrow().is_empty() && init.work.is_empty() && !soon {
             return;
         }

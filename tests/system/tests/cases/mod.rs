@@ -1,5 +1,6 @@
 //! One module a subject. A case is `("subject.what_holds", function)` in its module's `CASES`.
 
+mod accounting;
 mod boots;
 mod common;
 mod console;
@@ -11,6 +12,7 @@ mod figures;
 mod guests;
 mod harness;
 mod hostile;
+mod injections;
 mod local;
 mod network;
 mod numbered;
@@ -24,6 +26,7 @@ use system::Entry;
 
 /// All cases.
 pub const ALL: &[&[Entry]] = &[
+    accounting::CASES,
     boots::CASES,
     console::CASES,
     copier::CASES,
@@ -34,6 +37,7 @@ pub const ALL: &[&[Entry]] = &[
     guests::CASES,
     harness::CASES,
     hostile::CASES,
+    injections::CASES,
     local::CASES,
     network::CASES,
     numbered::CASES,
