@@ -149,7 +149,8 @@ impl Network {
         let [tag, both, _, first, next_tag, next_both, _, next] = bytes.to_le_bytes();
         // Two words that follow each other in a frame: by chance there are none.
         let follow = (tag, both) == (next_tag, next_both) && next == first.wrapping_add(7);
-        if tag != stamp::TAG || !follow {
+        // No party has the number 0: what looks so is something else.
+        if tag != stamp::TAG || !follow || both >> 4 == 0 || both & 0xf == 0 {
             return false;
         }
         let (from, to) = (both >> 4, both & 0xf);

@@ -315,3 +315,13 @@ fn what_a_sender_took_along_leaves_room_again() {
     network.drained(2, network.moment());
     assert!(network.next(WIRE, 2, 1).is_some());
 }
+
+#[test]
+fn words_that_only_look_like_a_frame_are_nobodys() {
+    let network = two_steady_users();
+    assert!(!network.is_foreign(2, 0xc5_f95f_00c5), "from 0 to 0");
+    let others = network.next(WIRE, 3, 1).expect("there is room").frame(60);
+    let word = |at: usize| u64::from_le_bytes(others[at..at + 8].try_into().expect("eight bytes"));
+    assert!(network.is_foreign(2, word(40)));
+    assert!(!network.is_foreign(3, word(40)));
+}
