@@ -48,7 +48,7 @@ pub use guest::{Guest, Match};
 pub use mk::frames;
 pub use mk::outcome::Outcome;
 pub use payload::Payload;
-pub use peer::{HttpResponse, Peer, TcpStream};
+pub use peer::{Heard, HttpResponse, Peer, TcpStream};
 pub use wire::Wire;
 
 /// Makes a wrong outcome a failure of the case.

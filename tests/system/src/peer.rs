@@ -25,8 +25,10 @@ mod tcp;
 pub use http::HttpResponse;
 pub use tcp::TcpStream;
 
-/// Longest ethernet frame of the peer, in bytes without check sequence.
-const LONGEST: usize = 1514;
+/// Bytes of an ethernet header.
+const ETHERNET: usize = 14;
+/// What a peer's link carries if nothing else is said: ethernet's MTU.
+const MTU: usize = 1500;
 
 /// A host on the wire.
 pub struct Peer {
@@ -45,12 +47,24 @@ impl std::fmt::Debug for Peer {
 }
 
 impl Peer {
-    /// A host with these addresses, such as `["10.0.2.2/24", "fe80::2/64"]`.
+    /// A host with these addresses, such as `["10.0.2.2/24", "fe80::2/64"]`, and an MTU of 1,500.
     ///
     /// # Errors
     /// A text is no address, or there are too many.
     pub fn new(wire: Wire, mac: Mac, addresses: &[&str]) -> Result<Peer> {
-        let mut device = WireDevice { wire };
+        Peer::carrying(MTU, wire, mac, addresses)
+    }
+
+    /// The same with another MTU.
+    ///
+    /// # Errors
+    /// As for [`Peer::new`].
+    pub fn carrying(mtu: usize, wire: Wire, mac: Mac, addresses: &[&str]) -> Result<Peer> {
+        let mut device = WireDevice {
+            wire,
+            longest: ETHERNET + mtu,
+            heard: Heard::default(),
+        };
         let mut config = Config::new(EthernetAddress(mac).into());
         // The same ports and sequence numbers each time.
         config.random_seed = 1;
@@ -82,6 +96,11 @@ impl Peer {
     /// Gives the wire back.
     pub fn into_wire(self) -> Wire {
         self.device.wire
+    }
+
+    /// What came from the guest since this was last asked.
+    pub fn heard(&mut self) -> Heard {
+        std::mem::take(&mut self.device.heard)
     }
 
     /// Lets the peer answer for so long.
@@ -135,14 +154,23 @@ impl Peer {
     /// # Errors
     /// No answer within the time.
     pub fn ping(&mut self, to: IpAddr, within: Duration) -> Result<Duration> {
-        const DATA: &[u8] = b"whose page is this?";
+        self.ping_with(to, b"whose page is this?", within)
+    }
+
+    /// The same with these data, which must come back.
+    ///
+    /// # Errors
+    /// No such answer within the time.
+    pub fn ping_with(&mut self, to: IpAddr, data: &[u8], within: Duration) -> Result<Duration> {
         let identifier = self.port();
-        let buffer = || icmp::PacketBuffer::new(vec![icmp::PacketMetadata::EMPTY; 4], vec![0; 512]);
+        let bytes = 512 + 2 * data.len();
+        let buffer =
+            || icmp::PacketBuffer::new(vec![icmp::PacketMetadata::EMPTY; 4], vec![0; bytes]);
         let mut socket = icmp::Socket::new(buffer(), buffer());
         socket
             .bind(icmp::Endpoint::Ident(identifier))
             .context("a fresh socket can be bound")?;
-        let request = self.echo_request(to, identifier, DATA)?;
+        let request = self.echo_request(to, identifier, data)?;
         socket
             .send_slice(&request, to.into())
             .context("an empty queue takes a packet")?;
@@ -156,7 +184,7 @@ impl Peer {
                     (to, packet.first()),
                     (IpAddr::V4(_), Some(0)) | (IpAddr::V6(_), Some(129))
                 );
-                if is_reply && from == IpAddress::from(to) && packet.ends_with(DATA) {
+                if is_reply && from == IpAddress::from(to) && packet.get(8..) == Some(data) {
                     return Ok(Some(start.elapsed()));
                 }
             }
@@ -275,9 +303,21 @@ impl Peer {
     }
 }
 
+/// What came from the guest.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Heard {
+    /// The longest frame, in bytes.
+    pub longest: usize,
+    /// Frames longer than a page.
+    pub over_a_page: u32,
+}
+
 /// The wire as the stack's network card.
 struct WireDevice {
     wire: Wire,
+    /// Longest frame, in bytes without check sequence.
+    longest: usize,
+    heard: Heard,
 }
 
 struct Received(Vec<u8>);
@@ -304,10 +344,12 @@ impl Device for WireDevice {
     type TxToken<'a> = ToSend<'a>;
 
     fn receive(&mut self, _: StackInstant) -> Option<(Received, ToSend<'_>)> {
-        // QEMU's switch hands out frames of up to 64 KiB; this card takes what ethernet carries.
+        // QEMU's switch hands out frames of up to 64 KiB; this card takes what its link carries.
         loop {
             let frame = self.wire.poll()?;
-            if frame.len() <= LONGEST {
+            self.heard.longest = self.heard.longest.max(frame.len());
+            self.heard.over_a_page += u32::from(frame.len() > 4096);
+            if frame.len() <= self.longest {
                 return Some((Received(frame), ToSend(&self.wire)));
             }
         }
@@ -320,7 +362,7 @@ impl Device for WireDevice {
     fn capabilities(&self) -> DeviceCapabilities {
         let mut capabilities = DeviceCapabilities::default();
         capabilities.medium = Medium::Ethernet;
-        capabilities.max_transmission_unit = LONGEST;
+        capabilities.max_transmission_unit = self.longest;
         capabilities
     }
 }

@@ -44,6 +44,12 @@ pub fn at(k: u8, port: u16) -> SocketAddr {
     SocketAddr::from((address(k), port))
 }
 
+/// Bytes that repeat only after a long while.
+pub fn data(length: usize) -> Vec<u8> {
+    let word = |n: usize| (n as u32).wrapping_mul(2_654_435_761) >> 24;
+    (0..length).map(|n| word(n) as u8).collect()
+}
+
 /// Waits until users are up, in whichever order they come.
 pub fn wait_up(guest: &Guest, names: &[&str]) -> Result<()> {
     let deadline = Instant::now() + seconds(30);
@@ -58,11 +64,16 @@ pub fn wait_up(guest: &Guest, names: &[&str]) -> Result<()> {
 
 /// Boots so, with a host on the wire; waits until alice and bob are up.
 pub fn start_on_wire(boot: Boot) -> Result<(Guest, Peer)> {
+    start_on_wire_of(1500, boot)
+}
+
+/// The same with a host whose link has another MTU.
+pub fn start_on_wire_of(mtu: u16, boot: Boot) -> Result<(Guest, Peer)> {
     let mut guest = boot.net(Net::Wire).start()?;
     wait_up(&guest, &["alice", "bob"])?;
     let addresses = [format!("{HOST}/24"), format!("{HOST_6}/64")];
     let addresses = addresses.each_ref().map(String::as_str);
-    let mut peer = Peer::new(guest.take_wire()?, HOST_MAC, &addresses)?;
+    let mut peer = Peer::carrying(mtu.into(), guest.take_wire()?, HOST_MAC, &addresses)?;
     for k in 1..=2 {
         peer.ping(IpAddr::V4(address(k)), seconds(10))?;
     }

@@ -13,6 +13,7 @@ mod guests;
 mod harness;
 mod hostile;
 mod injections;
+mod jumbo;
 mod local;
 mod network;
 mod numbered;
@@ -38,6 +39,7 @@ pub const ALL: &[&[Entry]] = &[
     harness::CASES,
     hostile::CASES,
     injections::CASES,
+    jumbo::CASES,
     local::CASES,
     network::CASES,
     numbered::CASES,

@@ -8,8 +8,8 @@ use system::frames::{self, Ends, ether_type};
 use system::{Case, Entry, Peer, milliseconds, seconds};
 
 use super::common::{
-    HOST, HOST_6, HOST_MAC, address, at, counted, echo_of, eventually, is_well, mac, net, on_wire,
-    to_user,
+    HOST, HOST_6, HOST_MAC, address, at, counted, data, echo_of, eventually, is_well, mac, net,
+    on_wire, to_user,
 };
 
 pub const CASES: &[Entry] = &[
@@ -123,12 +123,6 @@ fn udp(case: &Case) -> Result<()> {
     let table = net(&mut guest)?;
     ensure!(counted(&table, "alice", "no spare page") == 0, "{table}");
     Ok(())
-}
-
-/// Bytes that repeat only after a long while.
-fn data(length: usize) -> Vec<u8> {
-    let word = |n: usize| (n as u32).wrapping_mul(2_654_435_761) >> 24;
-    (0..length).map(|n| word(n) as u8).collect()
 }
 
 fn tcp_echo(case: &Case) -> Result<()> {
