@@ -74,6 +74,41 @@ fn runts_and_giants_and_lies_of_the_device_are_survived() {
     assert!(alice.receive().is_empty());
 }
 
+/// Each part by itself is no longer than the link carries; but it is longer than its buffer.
+#[test]
+fn a_frame_with_a_part_longer_than_its_buffer_is_nobodys_and_its_buffers_are_posted_again() {
+    let world = World::new();
+    let mut alice = world.attached(1);
+    let posted = world.device.borrow().posted.len();
+    // First, in the middle, and last.
+    for wrong in 0..3 {
+        // A round posts buffers again: which there are changes.
+        let tokens: Vec<u16> = {
+            let device = world.device.borrow();
+            device
+                .posted
+                .iter()
+                .map(|(_, token, ..)| *token)
+                .take(3)
+                .collect()
+        };
+        for (n, token) in tokens.into_iter().enumerate() {
+            world.device.borrow_mut().lies.push_back(Ok(Received {
+                token,
+                offset: if n == 0 { 12 } else { 0 },
+                length: if n == wrong { 2100 } else { 20 },
+                more: n < 2,
+            }));
+        }
+        world.run();
+        assert_eq!(world.device_counter(Counter::DeviceRunt), wrong as u64 + 1);
+        assert_eq!(world.device.borrow().posted.len(), posted);
+    }
+    world.inject(frame(alice.port.mac, OUTSIDE, 0, 60));
+    world.run();
+    assert_eq!(alice.receive().len(), 1);
+}
+
 #[test]
 fn pitfall_25_a_buffer_that_the_driver_still_uses_is_not_the_devices() {
     let world = World::new();

@@ -186,6 +186,26 @@ fn a_frame_longer_than_the_link_carries_is_told_and_passed_over() {
 }
 
 #[test]
+fn a_part_that_is_longer_than_its_buffer_is_handed_on_for_the_policy_to_refuse() {
+    let mut card = Card::merging(20);
+    let (claimed, rest) = (BUFFER + 1776, 100);
+    let tokens = card.fill(2, &[claimed, rest]);
+    // The whole is no longer than the link carries: only who posted the buffer knows that it isn't so.
+    let (first, last) = (card.received(), card.received());
+    let part = |token, offset, length, more| {
+        Ok(Some(Received {
+            token,
+            offset,
+            length,
+            more,
+        }))
+    };
+    assert_eq!(first, part(tokens[0], HEADER, claimed - HEADER, true));
+    assert_eq!(last, part(tokens[1], 0, rest, false));
+    card.goes_on();
+}
+
+#[test]
 fn a_frame_with_a_buffer_that_is_none_is_told_and_passed_over() {
     let mut card = Card::merging(20);
     let first = card.fill(3, &[BUFFER])[0];
