@@ -113,10 +113,10 @@ impl<M: Machine> Kernel<'_, M> {
             }
             method::READ => {
                 let reading = self.read_probe();
-                if w1 & method::FORGET != 0 {
+                if w1 & abi::probe::FORGET != 0 {
                     self.probe.longest.set((0, Entry::NOTHING));
                 }
-                if w1 & method::GO_ON != 0 {
+                if w1 & abi::probe::GO_ON != 0 {
                     self.end_stepping();
                     self.probe.stop.set(0);
                 }

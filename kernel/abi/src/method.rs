@@ -281,10 +281,10 @@ pub mod probe {
     pub const STEP: u64 = 2;
     /// Entries are watched no more.
     pub const DISARM: u64 = 3;
-    /// `w1` [`FORGET`], [`GO_ON`], both or 0 → `w0` entries, `w1` instructions since it was
-    /// armed, `w2` 1 when it has stopped somebody since then, `w3` the longest stretch with interrupts
-    /// off (ticks of the time-stamp counter) since this was last forgotten, without those of the probe
-    /// itself, `w4` the entry that took it, packed as [`Entry`](crate::probe::Entry) says.
+    /// `w1` [`FORGET`](crate::probe::FORGET), [`GO_ON`](crate::probe::GO_ON), both or 0 → `w0` entries,
+    /// `w1` instructions since it was armed, `w2` 1 when it has stopped somebody since then, `w3` the longest
+    /// stretch with interrupts off (ticks of the time-stamp counter) since this was last forgotten, without
+    /// those of the probe itself, `w4` the entry that took it, packed as [`Entry`](crate::probe::Entry) says.
     pub const READ: u64 = 4;
     /// Where somebody was stopped → `w0`, `w1` the process's name, `w2` its instruction pointer, `w3` the
     /// entry, packed. `ENOENT`: nobody was.
@@ -293,9 +293,4 @@ pub mod probe {
     /// which the kernel doesn't agree with itself (it is printed, too), `w1` objects free, `w2` live, `w3`
     /// in limbo. With interrupts off, however long it takes.
     pub const AUDIT: u64 = 6;
-
-    /// `READ`: the longest stretch begins anew.
-    pub const FORGET: u64 = 1 << 0;
-    /// `READ`: nobody is stopped from now on; entries are still watched.
-    pub const GO_ON: u64 = 1 << 1;
 }

@@ -1,4 +1,9 @@
-//! How the probe names an entry into the kernel.
+//! How the probe names an entry into the kernel, and what it is told when it is read.
+
+/// `READ`: the longest stretch begins anew.
+pub const FORGET: u64 = 1 << 0;
+/// `READ`: nobody is stopped from now on; entries are still watched.
+pub const GO_ON: u64 = 1 << 1;
 
 /// An entry: what had the CPU enter the kernel, and what was asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

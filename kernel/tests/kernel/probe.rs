@@ -113,7 +113,7 @@ fn who_is_told_to_go_on_stops_nobody_any_more() {
     let sys = parties.sys(injector);
     PROBE.arm(&sys, 2, TOLD, SUBJECT).expect("it may");
     assert!(enter(&parties, victim));
-    PROBE.read(&sys, method::GO_ON).expect("it may");
+    PROBE.read(&sys, abi::probe::GO_ON).expect("it may");
     assert!(enter(&parties, victim) && enter(&parties, victim));
     let reading = PROBE.read(&sys, 0).expect("it may");
     assert!(reading.entries == 3 && !reading.stopped);
@@ -222,7 +222,7 @@ fn the_longest_stretch_is_forgotten_when_asked() {
     let sys = parties.sys(injector);
     PROBE.arm(&sys, 0, 0, 0).expect("counting only");
     enter(&parties, victim);
-    let reading = PROBE.read(&sys, method::FORGET).expect("it may");
+    let reading = PROBE.read(&sys, abi::probe::FORGET).expect("it may");
     let again = PROBE.read(&sys, 0).expect("it may");
     assert_eq!(again.longest, 0, "{reading:?}");
 }

@@ -193,10 +193,10 @@ fn play(
     };
     rig.prepare(scenario)?;
     rig.aim(target)?;
-    read(method::FORGET)?;
+    read(abi::probe::FORGET)?;
     rig.arm(scenario, n)?;
     let acted = (scenario.act)(rig);
-    let counted = read(method::GO_ON)?;
+    let counted = read(abi::probe::GO_ON)?;
     let killed = counted.stopped && target == Target::Driver;
     if killed {
         rig.revive(scenario)?;

@@ -82,7 +82,7 @@ impl Cap<Probe> {
         self.perform(sys, &Message::new(&[method::DISARM]))
     }
 
-    /// What was counted and measured. Flags: `abi::method::probe::FORGET`, `GO_ON`.
+    /// What was counted and measured. Flags: `abi::probe::FORGET`, `GO_ON`.
     pub fn read(self, sys: &impl Sys, flags: u64) -> Result<Reading, Error> {
         let words = self.invoke(sys, &Message::new(&[method::READ, flags]))?;
         Ok(Reading {

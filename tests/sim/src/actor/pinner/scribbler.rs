@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use kernel::frame::Frame;
-use kernel::object::{Oid, Parent, State};
+use kernel::object::{Oid, State};
 
 use crate::coverage::Held;
 use crate::failure::Failure;
@@ -67,14 +67,16 @@ impl Scribbler {
     }
 }
 
-/// The place of the page that owns a frame, if it has one.
+/// The place of the page that owns a frame, if it has one. A segment that is being taken apart has no
+/// places any more: its version is over already, though its last pages still name it.
 pub(super) fn home_of(world: &World, frame: Frame) -> Option<Home> {
     let memory = world.processor.memory();
     let owner = memory.frames.get(frame.0 as usize)?.owner.get();
     let page = memory.objects.get(owner.0 as usize)?;
     let home = page.parents[0].get();
-    let placed = page.state.get() == State::Live && home != Parent::NONE;
-    placed.then(|| Home {
+    let segment = memory.objects.get(home.holder.0 as usize)?;
+    let live = [page, segment].map(|row| row.state.get() == State::Live);
+    (live == [true; 2]).then(|| Home {
         segment: (home.holder, world.processor.version(home.holder)),
         place: home.index,
     })
