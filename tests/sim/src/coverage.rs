@@ -177,7 +177,10 @@ impl Coverage {
 
     /// Which process is spacebank.
     pub fn set_bank(&self, bank: Oid) {
-        self.bank.set(bank);
+        // spacebank runs first. A hostile process may begin at its program later: that makes it no bank.
+        if self.bank.get() == Oid::NONE {
+            self.bank.set(bank);
+        }
     }
 
     /// Which process is the driver, from now on.
