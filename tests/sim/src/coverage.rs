@@ -367,6 +367,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn who_begins_at_spacebanks_program_later_is_no_spacebank() {
+        let coverage = Coverage::default();
+        coverage.set_bank(Oid(0));
+        coverage.set_bank(Oid(205));
+        assert_eq!(coverage.bank(), Some(Oid(0)));
+    }
+
+    #[test]
     fn operations_are_numbered_in_order() {
         for (n, operation) in Operation::ALL.into_iter().enumerate() {
             assert_eq!(operation as usize, n);
