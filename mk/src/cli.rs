@@ -260,14 +260,20 @@ pub struct CrossoverOptions {
     #[arg(long, value_name = "FOLDER")]
     pub out: Option<PathBuf>,
     /// Take the counts of a file that was written before.
-    #[arg(long, value_name = "FILE")]
-    pub vectors: PathBuf,
+    #[arg(long, value_name = "FILE", conflicts_with = "quick")]
+    pub vectors: Option<PathBuf>,
+    /// Fewer sizes and batches, over fewer frames.
+    #[arg(long)]
+    pub quick: bool,
     /// Time copies on this machine, and write a profile of it.
     #[arg(long)]
     pub calibrate: bool,
-    /// kvm: measure time on hardware too, where the CPU can virtualise.
+    /// kvm: ask for time on hardware; where there is none to be had, that is said.
     #[arg(long, value_name = "HOW", default_value_t = Accelerator::Tcg)]
     pub accel: Accelerator,
+    /// Print the QEMU command lines.
+    #[arg(short, long)]
+    pub verbose: bool,
 }
 
 /// Options of `gdb`.
@@ -432,7 +438,7 @@ mod tests {
             );
         }
         let crossover = |words: &[&str]| refused(&[&["crossover"], words].concat());
-        assert!(crossover(&["--sizes", "64,0"]).contains("1 to 65536"));
+        assert!(crossover(&["--sizes", "64,0"]).contains("60 to 65536"));
         assert!(crossover(&["--batches", "65"]).contains("1 to 64"));
         assert!(crossover(&["--modes", "flip"]).contains("in_place"));
         let level = refused(&["faults", "--level", "fuzz"]);

@@ -18,7 +18,7 @@ pub(super) fn seconds(text: &str) -> Result<u64, String> {
 
 /// A frame's length: what the crossover is counted for.
 pub(super) fn frame(text: &str) -> Result<u32, String> {
-    let count = number(text, 1, 65_536, "a number of bytes", 1514)?;
+    let count = number(text, 60, 65_536, "a number of bytes", 1514)?;
     u32::try_from(count).map_err(|error| error.to_string())
 }
 

@@ -1,21 +1,25 @@
-//! `crossover`: copy or flip? Event vectors, what a model says of them, and a page to look at.
+//! `crossover`: copy or flip? Counts of the running system, what a model says of them, and a page to look
+//! at.
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::{Mutex, PoisonError};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use crossover::native::{self, Calibration};
 use crossover::profile::Profile;
 use crossover::report::Report;
 use crossover::selection::Selection;
 use crossover::study::Study;
 use crossover::table::table;
-use crossover::vectors::Vectors;
+use crossover::vectors::{Iommu, Vectors};
 
 use crate::checkout::Checkout;
 use crate::cli::CrossoverOptions;
 use crate::machine::Accelerator;
+use crate::measure::{Plan, measure};
 use crate::progress::Step;
+use crate::verbs::Prepared;
 
 /// Samples of each time that is taken natively.
 const SAMPLES: usize = 401;
@@ -75,12 +79,14 @@ fn no_time(accelerator: Accelerator) -> Option<String> {
     if accelerator != Accelerator::Kvm {
         return None;
     }
-    accelerator.doubt()?;
-    Some(
-        "this CPU doesn't say that it can virtualise (no vmx or svm in /proc/cpuinfo), so no time is \
-         measured in a guest on it: going on with counts, which are exact anywhere"
-            .into(),
-    )
+    let why = match accelerator.doubt() {
+        Some(_) => "this CPU doesn't say that it can virtualise (no vmx or svm in /proc/cpuinfo)",
+        None => "a guest's time can't be put on the page yet",
+    };
+    Some(format!(
+        "--accel kvm: {why}: going on with counts, which are exact anywhere, and --calibrate times copies \
+         outside a guest"
+    ))
 }
 
 /// Times copies on this machine, puts a profile of them before the others, and writes it. Where that
@@ -127,10 +133,113 @@ fn vectors(options: &CrossoverOptions) -> Result<Vectors> {
         batches: options.batches.clone(),
         modes: options.modes.clone(),
     };
-    let read = Vectors::read(&options.vectors)?;
-    let vectors = read.select(&selection)?;
+    let vectors = match &options.vectors {
+        Some(file) => Vectors::read(file)?.select(&selection)?,
+        None => count(&selection, options)?,
+    };
     if !vectors.counted() {
         println!("mk: not all of these vectors were counted: nothing here is a result");
     }
     Ok(vectors)
+}
+
+/// Counts in the running system, everything twice.
+fn count(selection: &Selection, options: &CrossoverOptions) -> Result<Vectors> {
+    let plan = plan(selection, options.quick)?;
+    let prepared = Prepared::new()?;
+    let plan = Plan {
+        verbose: options.verbose,
+        ..plan
+    };
+    let step = Mutex::new(Step::counted(
+        "crossover: counting, all twice",
+        4 * plan.rows(),
+    ));
+    let measured = measure(&prepared, &plan, &|done, of| {
+        let step = step.lock().unwrap_or_else(PoisonError::into_inner);
+        step.reach(done, format!("{done} of {of} rows"));
+    })?;
+    step.into_inner()
+        .unwrap_or_else(PoisonError::into_inner)
+        .end("identical in both runs");
+    println!(
+        "mk: {} rows; two runs agree in every instruction and every event, and the kernel's counts with \
+         those of a plugin that watched from outside:",
+        measured.vectors.rows().len()
+    );
+    for line in &measured.outside {
+        println!("mk:   {line}");
+    }
+    if !measured.skipped.is_empty() {
+        println!(
+            "mk: {} settings can't be: the driver hasn't buffers for so many so long frames at once",
+            measured.skipped.len()
+        );
+    }
+    Ok(measured.vectors)
+}
+
+/// What is to be counted: all, or as the options say.
+fn plan(selection: &Selection, quick: bool) -> Result<Plan> {
+    if !selection.takes_iommu(Iommu::Off) {
+        bail!("counts are taken with the IOMMU off only; for other modes give counts by --vectors");
+    }
+    let all = match quick {
+        true => Plan::quick(),
+        false => Plan::full(),
+    };
+    let chosen = |own: &[u32], all: Vec<u32>| match own.is_empty() {
+        true => all,
+        false => {
+            let mut own = own.to_vec();
+            own.sort_unstable();
+            own.dedup();
+            own
+        }
+    };
+    Ok(Plan {
+        sizes: chosen(&selection.sizes, all.sizes),
+        batches: chosen(&selection.batches, all.batches),
+        strategies: all
+            .strategies
+            .into_iter()
+            .filter(|strategy| selection.takes_strategy(*strategy))
+            .collect(),
+        ..all
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crossover::vectors::Strategy;
+
+    #[test]
+    fn options_narrow_what_is_counted() {
+        let selection = Selection {
+            sizes: vec![1514, 64, 64],
+            batches: vec![],
+            modes: vec!["exchange".parse().unwrap()],
+        };
+        let narrow = plan(&selection, true).unwrap();
+        assert_eq!(narrow.sizes, [64, 1514]);
+        assert_eq!(narrow.batches, Plan::quick().batches);
+        assert_eq!(narrow.strategies, [Strategy::Copy, Strategy::Exchange]);
+        assert_eq!(plan(&Selection::default(), false).unwrap(), Plan::full());
+        let strict = Selection {
+            modes: vec!["strict".parse().unwrap()],
+            ..Selection::default()
+        };
+        let error = plan(&strict, false).unwrap_err().to_string();
+        assert!(error.contains("--vectors"), "{error}");
+    }
+
+    #[test]
+    fn a_profile_is_a_file_or_one_that_comes_along() {
+        assert!(profiles(&[]).unwrap().len() > 1);
+        let named = profiles(&["zen4".into()]).unwrap();
+        assert_eq!(named.len(), 1);
+        let error = format!("{:#}", profiles(&["z80".into()]).unwrap_err());
+        assert!(error.contains("pentium-3"), "{error}");
+    }
 }
