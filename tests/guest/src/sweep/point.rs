@@ -1,7 +1,6 @@
 //! One point after the other.
 
 use abi::cap::Kind;
-use abi::method::probe as method;
 use abi::probe::{Entry, How};
 use guest::say;
 use rt::Kernel;
