@@ -8,6 +8,7 @@
 //! | `liar` | breaks the protocol in every way, with a session for each |
 //! | `prober` | tries to write to its receive memory in every way |
 //! | `racer` | sends while another process of its rewrites what is sent |
+//! | `vandal17` | does at random, from the seed 17, all that it should not |
 //! | `caller` | has alice echo a datagram |
 #![no_std]
 #![no_main]
@@ -20,6 +21,7 @@ mod hostile;
 mod liar;
 mod prober;
 mod racer;
+mod vandal;
 
 use alloc::boxed::Box;
 use alloc::string::{String, ToString};
@@ -73,6 +75,9 @@ fn main() -> Result<(), String> {
         "prober" => prober::probe(program, &terms)?,
         "racer" => racer::race(program, &terms, &config)?,
         _ => {}
+    }
+    if let Some(seed) = vandal::seed(&config.name) {
+        vandal::rampage(program, &terms, &config, seed)?;
     }
     let act = match config.name.as_str() {
         "writer" => Some(hostile::write as hostile::Act),

@@ -21,6 +21,7 @@ mod residue;
 mod revoke;
 mod starve;
 mod streams;
+mod vandals;
 mod wire;
 
 use system::Entry;
@@ -46,5 +47,6 @@ pub const ALL: &[&[Entry]] = &[
     residue::CASES,
     revoke::CASES,
     starve::CASES,
+    vandals::CASES,
     wire::CASES,
 ];
