@@ -270,8 +270,11 @@ fn own(bank: Cap<Bank>, function: Cap<DeviceDma>, choose: bool) -> Result<Own, E
     Ok(Own { aperture, window })
 }
 
-/// Binds the aperture to the first function of bus 0 that takes it: it never becomes bus master.
-fn bind_first(function: Cap<DeviceDma>, aperture: Cap<Aperture>) -> Result<(), Error> {
+/// Binds an aperture to the first function of bus 0 that takes it: it never becomes bus master.
+///
+/// # Errors
+/// None takes it, or there is no room for its capability.
+pub fn bind_first(function: Cap<DeviceDma>, aperture: Cap<Aperture>) -> Result<(), Error> {
     let all: Cap<DeviceDma> = Cap::at(slot::INIT_DEVICE_DMA);
     let mut result = Err(Error::new(ENODEV));
     for device in 0..32 {

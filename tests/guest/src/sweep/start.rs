@@ -5,7 +5,6 @@ use alloc::vec::Vec;
 
 use abi::boot::slot;
 use abi::cap::{CapAddr, Kind, Rights};
-use abi::error::ENODEV;
 use guest::children::{Failed, Nursery};
 use init::archive::Archive;
 use init::boot::Boot;
@@ -130,18 +129,7 @@ impl Own {
 /// becomes bus master.
 fn bind(function: Cap<DeviceDma>, aperture: Cap<Aperture>) -> Result<(), Error> {
     match function.bind(&Kernel, aperture) {
-        Err(Error::VOID) => {}
-        bound => return bound,
+        Err(Error::VOID) => guest::wired::bind_first(function, aperture),
+        bound => bound,
     }
-    let all: Cap<DeviceDma> = Cap::at(slot::INIT_DEVICE_DMA);
-    let mut result = Err(Error::new(ENODEV));
-    for device in 0..32 {
-        result = all
-            .function(&Kernel, device << 3, function.address())
-            .and_then(|()| function.bind(&Kernel, aperture));
-        if result.is_ok() {
-            break;
-        }
-    }
-    result
 }
