@@ -5,6 +5,7 @@
 #![allow(dead_code)]
 
 pub mod frames;
+pub mod health;
 pub mod meeting;
 
 use std::cell::RefCell;

@@ -8,6 +8,7 @@ mod hostile;
 mod limbo;
 mod model;
 mod pitfalls;
+mod removal;
 mod serve;
 mod trade;
 mod tree;

@@ -5,6 +5,7 @@
 //! purchase picked, and how far a step of an end got. It checks that both were allowed.
 
 mod operation;
+mod purchase;
 mod run;
 mod settle;
 

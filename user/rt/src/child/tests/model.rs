@@ -1,6 +1,8 @@
 //! A bank that sells, tables that map, pages that hold bytes: as much of the kernel as building a
 //! process needs, with the refusals that it must not run into.
 
+mod shown;
+
 use core::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::vec::Vec;
@@ -12,9 +14,8 @@ use abi::error::{EBUSY, EDQUOT, EEXIST, EINVAL, OK, Status, VOID, status};
 use abi::method::{cap_table, process, table};
 use sys::bank::{self, Bank};
 use sys::object::{CapTable, Process, Table};
-use sys::{Cap, Error, Event, Fault, Mem, Message, Reply, Sys};
+use sys::{Cap, Event, Message, Reply, Sys};
 
-use super::super::Window;
 use super::{PROCESS, ROOT, SCRATCH};
 
 pub const BANK: Cap<Bank> = Cap::at(slot::BANK);
@@ -393,107 +394,6 @@ impl Sys for Model {
     fn save_caller(&self, _: CapAddr) -> Status {
         unreachable!()
     }
-}
-
-/// A segment of the model, as its window shows it: writable where its entries are.
-pub struct Shown<'a> {
-    model: &'a Model,
-    segment: usize,
-}
-
-impl<'a> Window for &'a Model {
-    type Memory = Shown<'a>;
-
-    fn show(&mut self, segment: Cap<Table>) -> Result<Shown<'a>, Error> {
-        assert_eq!(self.shown.get(), None, "one segment at a time");
-        let Thing::Object(segment) = self.held(segment.address()) else {
-            panic!()
-        };
-        self.shown.set(Some(segment));
-        Ok(Shown {
-            model: self,
-            segment,
-        })
-    }
-
-    fn hide(&mut self) -> Result<(), Error> {
-        self.shown.set(None);
-        Ok(())
-    }
-}
-
-impl Mem for Shown<'_> {
-    fn len(&self) -> usize {
-        abi::SEGMENT_SIZE
-    }
-
-    fn write(&self, offset: usize, from: &[u8]) -> Result<(), Fault> {
-        assert_eq!(
-            self.model.shown.get(),
-            Some(self.segment),
-            "no longer shown"
-        );
-        let mut objects = self.model.objects.borrow_mut();
-        for (n, byte) in from.iter().enumerate() {
-            let place = offset + n;
-            let Object::Table(1, entries) = &objects[self.segment] else {
-                unreachable!()
-            };
-            let (page, rights) = entries[&((place / PAGE_SIZE) as u64)];
-            assert!(rights.contains(Rights::WRITE), "not writable");
-            let Object::Page(bytes) = &mut objects[page] else {
-                unreachable!()
-            };
-            bytes[place % PAGE_SIZE] = *byte;
-        }
-        Ok(())
-    }
-
-    fn read(&self, _: usize, _: &mut [u8]) -> Result<(), Fault> {
-        unreachable!("a builder reads nothing back")
-    }
-
-    fn load_u16(&self, _: usize) -> Result<u16, Fault> {
-        unreachable!()
-    }
-
-    fn load_u32(&self, _: usize) -> Result<u32, Fault> {
-        unreachable!()
-    }
-
-    fn load_u64(&self, _: usize) -> Result<u64, Fault> {
-        unreachable!()
-    }
-
-    fn store_u16(&self, _: usize, _: u16) -> Result<(), Fault> {
-        unreachable!()
-    }
-
-    fn store_u32(&self, _: usize, _: u32) -> Result<(), Fault> {
-        unreachable!()
-    }
-
-    fn store_u64(&self, _: usize, _: u64) -> Result<(), Fault> {
-        unreachable!()
-    }
-
-    fn acquire_u16(&self, _: usize) -> Result<u16, Fault> {
-        unreachable!()
-    }
-
-    fn acquire_u32(&self, _: usize) -> Result<u32, Fault> {
-        unreachable!()
-    }
-
-    fn release_u16(&self, _: usize, _: u16) -> Result<(), Fault> {
-        unreachable!()
-    }
-
-    fn release_u32(&self, _: usize, _: u32) -> Result<(), Fault> {
-        unreachable!()
-    }
-
-    fn fence(&self) {}
 }
 
 const _: () = assert!(PROCESS < 128 && ROOT < 128);
