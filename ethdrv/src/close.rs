@@ -14,6 +14,7 @@ use sys::Message;
 use crate::attach::{Attaching, give_slots};
 use crate::demux::PortNumber;
 use crate::driver::Driver;
+use crate::planted::Fault;
 use crate::port::State;
 use crate::receiving::Phase;
 use crate::session::{Assets, Session};
@@ -185,6 +186,7 @@ impl<P: Program, T: Transport> Driver<P, T> {
 
     /// Takes one step of closing. `true`: there is another to take.
     pub(crate) fn close_step(&mut self, number: PortNumber) -> bool {
+        let keeps_segment = self.has(Fault::KeepSegment);
         let Some(port) = self.ports.get_mut(number as usize).and_then(Option::as_mut) else {
             return false;
         };
@@ -201,6 +203,9 @@ impl<P: Program, T: Transport> Driver<P, T> {
                 .substitute(program, number, most, &assets.away[first..], |()| ());
             assets.away.truncate(first);
             return true;
+        }
+        if keeps_segment && let Some(segment) = assets.segment.take() {
+            program.give_slot(segment);
         }
         if assets.undo(program) {
             return true;
@@ -228,6 +233,7 @@ impl<P: Program, T: Transport> Driver<P, T> {
 
     /// All is undone: tells who waits, and goes on to what comes next.
     fn closed(&mut self, number: PortNumber) {
+        let keeps_slots = self.has(Fault::KeepSlots);
         let Some(entry) = self.ports.get_mut(number as usize) else {
             return;
         };
@@ -238,7 +244,9 @@ impl<P: Program, T: Transport> Driver<P, T> {
             return;
         };
         let gone = if closing.removed { entry.take() } else { None };
-        give_slots(&self.program, closing.slots);
+        if !keeps_slots {
+            give_slots(&self.program, closing.slots);
+        }
         if let Some((resume, refusal)) = closing.refused {
             let answer = Message::new(&[refusal as u64]);
             self.answer(resume, refusal.error().0, &answer);

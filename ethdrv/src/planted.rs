@@ -21,6 +21,10 @@ pub enum Fault {
     PostDelivered,
     /// After an exchange the driver takes the one slot for its former owner's.
     ForgetOwner,
+    /// What a session had slots for capabilities for stays taken when it is over.
+    KeepSlots,
+    /// The segment for a session's receive pages isn't sold back when it is over.
+    KeepSegment,
 }
 
 impl<P: Program, T: Transport> Driver<P, T> {
@@ -35,11 +39,13 @@ impl<P: Program, T: Transport> Driver<P, T> {
 #[cfg(feature = "planted-faults")]
 impl Fault {
     /// All of them.
-    pub const ALL: [Fault; 4] = [
+    pub const ALL: [Fault; 6] = [
         Fault::PublishEarly,
         Fault::SkipClear,
         Fault::PostDelivered,
         Fault::ForgetOwner,
+        Fault::KeepSlots,
+        Fault::KeepSegment,
     ];
 
     /// Its name.
@@ -49,6 +55,8 @@ impl Fault {
             Fault::SkipClear => "skip-clear",
             Fault::PostDelivered => "post-delivered",
             Fault::ForgetOwner => "forget-owner",
+            Fault::KeepSlots => "keep-slots",
+            Fault::KeepSegment => "keep-segment",
         }
     }
 }

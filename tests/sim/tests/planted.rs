@@ -75,4 +75,6 @@ found! {
     a_page_that_is_not_cleared_for_who_is_sealed: Driver(DriverFault::SkipClear) in Ethernet;
     a_page_that_is_posted_while_it_is_read: Driver(DriverFault::PostDelivered) in Ethernet;
     a_slot_that_is_taken_for_its_former_owners: Driver(DriverFault::ForgetOwner) in Ethernet;
+    slots_that_stay_taken_after_a_session: Driver(DriverFault::KeepSlots) in Accounting;
+    a_segment_that_is_not_sold_after_a_session: Driver(DriverFault::KeepSegment) in Accounting;
 }
