@@ -112,7 +112,8 @@ pub struct Limits {
     pub memory: u32,
     /// Seconds that a client has for an HTTP request's head, and a peer for the handshake's end.
     pub head_seconds: u16,
-    /// Seconds that a connection may go without any progress before it is dropped.
+    /// Seconds that a connection may go without any progress before it is dropped. One whose peer isn't
+    /// heard at all has three minutes at least: the wire may be to blame.
     pub idle_seconds: u16,
 }
 

@@ -23,7 +23,6 @@ use log::{debug, trace};
 use smoltcp::iface::{Interface, PollResult, SocketSet};
 use smoltcp::socket::tcp::State;
 use smoltcp::time::{Duration, Instant};
-use smoltcp::wire::{HardwareAddress, IpAddress, IpCidr};
 
 use crate::config::{Config, Limits};
 use crate::counters::Drop;
@@ -38,7 +37,7 @@ use backlog::Backlog;
 use connection::Connection;
 use flow::{Flow, Flows};
 use places::Refusal;
-use port::Port;
+use port::{Port, interface};
 use timers::Timers;
 
 /// Segments that one connection may send before it is the next one's turn.
@@ -282,6 +281,7 @@ impl Tcp {
         if node.counters.frames_out != before {
             connection.note_sent();
         }
+        connection.note_heard();
         self.wake(n);
         Ok(())
     }
@@ -369,11 +369,20 @@ impl Tcp {
                 );
             }
         }
+        if expired && connection.socket().state() == State::SynReceived {
+            // Unsaid: a peer whose wire is bad may still be trying, and its next try may get through.
+            self.release(n);
+            self.admit = true;
+            return;
+        }
         if expired || next == Next::Abort {
             connection.socket_mut().abort();
         }
+        let open = !connection.is_past();
         let more = self.egress(node, n);
         let connection = &mut self.connections[usize::from(n)];
+        // smoltcp's own time for a peer that isn't heard.
+        node.counters.expired += (open && connection.is_past()) as u64;
         self.admit |= connection.is_past();
         if connection.is_over() {
             trace!("connection {n} is over");
@@ -415,28 +424,4 @@ impl Tcp {
 /// A segment's sequence number. Its length was checked.
 fn number(segment: &[u8]) -> u32 {
     u32::from_be_bytes(field(segment, 4))
-}
-
-/// smoltcp's side of the node: its addresses, and randomness of its own.
-fn interface<L: Link>(node: &mut Node<L>) -> Interface {
-    let mut config = smoltcp::iface::Config::new(HardwareAddress::Ip);
-    config.random_seed = node.random();
-    let now = node.now;
-    let mut port = Port {
-        packet: None,
-        node: &mut *node,
-    };
-    let mut interface = Interface::new(config, &mut port, now);
-    interface.update_ip_addrs(|into| {
-        if let Some(own) = node.addresses.ipv4 {
-            let cidr = IpCidr::new(IpAddress::Ipv4(own.address), own.length);
-            // There is room for eight.
-            let _ = into.push(cidr);
-        }
-        for own in node.addresses.assigned() {
-            let cidr = IpCidr::new(IpAddress::Ipv6(own.address), 64);
-            let _ = into.push(cidr);
-        }
-    });
-    interface
 }

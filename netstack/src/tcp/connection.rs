@@ -13,6 +13,10 @@ use crate::service::{Kind, Next, Session, Socket, Visit};
 const ACK_DELAY: Duration = Duration::from_millis(10);
 /// How often a silent peer is asked whether it is there, where silence is no offence.
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
+/// How long a peer that doesn't answer is spoken to, at least: RFC 9293 section 3.8.3 asks for 100 s, and
+/// smoltcp pauses for up to 60 s between two tries. Whoever gives up sooner takes two lost frames in a
+/// row, after some before, for a peer that is gone.
+const UNHEARD: Duration = Duration::from_secs(180);
 /// Connections that may be silent may be so this many times longer.
 const PATIENT: u32 = 10;
 /// The most that a window can be that is told without a scale.
@@ -39,6 +43,8 @@ pub struct Connection {
     mark: u64,
     /// Since when its peer owes something. Bytes that dribble in are no progress then.
     hurried: Instant,
+    /// Whether it sent something and the peer has said nothing since.
+    unheard: bool,
     /// What it received and sent so far.
     received: u64,
     sent: u64,
@@ -74,6 +80,7 @@ impl Connection {
             moved: Instant::ZERO,
             mark: 0,
             hurried: Instant::ZERO,
+            unheard: false,
             received: 0,
             sent: 0,
             next: Next::Wait,
@@ -106,6 +113,7 @@ impl Connection {
         self.first_window = Some(number.wrapping_add(1).wrapping_add(FIRST_WINDOW));
         (self.opened, self.moved, self.hurried) = (now, now, now);
         (self.mark, self.received, self.sent) = (0, 0, 0);
+        self.unheard = false;
         self.next = Next::Hurry;
         self.session.reset();
         let idle = Duration::from_secs(limits.idle_seconds.into());
@@ -120,7 +128,7 @@ impl Connection {
         socket.set_nagle_enabled(true);
         socket.set_ack_delay(Some(ACK_DELAY));
         let may_be_silent = kind != Kind::Http;
-        socket.set_timeout(Some(idle.max(KEEP_ALIVE * 3)));
+        socket.set_timeout(Some(idle.max(UNHEARD)));
         socket.set_keep_alive(may_be_silent.then_some(KEEP_ALIVE));
     }
 
@@ -138,8 +146,14 @@ impl Connection {
         beyond <= 0
     }
 
+    /// The peer said something.
+    pub fn note_heard(&mut self) {
+        self.unheard = false;
+    }
+
     /// Something was sent. From the second time on the peer knows the true window.
     pub fn note_sent(&mut self) {
+        self.unheard = true;
         if !matches!(
             self.socket().state(),
             State::Listen | State::SynReceived | State::Closed
@@ -205,6 +219,11 @@ impl Connection {
         next
     }
 
+    /// Whether the peer has yet to acknowledge something.
+    fn owes(&self) -> bool {
+        self.socket().send_queue() > 0
+    }
+
     /// Until when it may go on like this without progress.
     pub fn patience(&self, next: Next, limits: &Limits) -> Option<Instant> {
         let idle = Duration::from_secs(limits.idle_seconds.into());
@@ -216,6 +235,11 @@ impl Connection {
         match next {
             Next::Abort => None,
             Next::Hurry => Some(self.hurried + head),
+            // A peer that answers and doesn't go on has had its time. One that isn't heard may be no
+            // worse off than the wire.
+            Next::Wait if self.kind == Kind::Http && self.unheard && self.owes() => {
+                Some(self.moved + idle.max(UNHEARD))
+            }
             Next::Wait if self.kind == Kind::Http => Some(self.moved + idle),
             Next::Wait => Some(self.moved + idle * PATIENT),
         }

@@ -8,9 +8,9 @@ use alloc::vec::Vec;
 
 use smoltcp::time::{Duration, Instant};
 
+use super::Tcp;
 use super::connection::Connection;
-use super::port::Port;
-use super::{Tcp, interface};
+use super::port::{Port, interface};
 use crate::link::{Link, RESERVE};
 use crate::node::Node;
 use crate::service::Kind;
@@ -39,6 +39,8 @@ impl Tcp {
         kind: Kind,
         number: u32,
     ) -> Result<u16, Refusal> {
+        // What follows hides from the next segment that addresses came or went.
+        self.sync(node);
         let n = self.obtain(node, kind)?;
         // smoltcp's sequence numbers come out of a generator that one can compute backwards; with a
         // seed of its own for each connection there is nothing to compute.
@@ -189,5 +191,62 @@ impl Tcp {
                 Err(Refusal::NoMemory | Refusal::Malformed) => node.counters.refused += 1,
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::boxed::Box;
+
+    use crate::config::{Config, Services};
+    use crate::link::Need;
+
+    /// A link on which nothing happens.
+    struct Quiet;
+
+    impl Link for Quiet {
+        fn mtu(&self) -> usize {
+            1500
+        }
+
+        fn receive(&mut self, _into: &mut [u8]) -> Option<usize> {
+            None
+        }
+
+        fn room(&mut self) -> usize {
+            0
+        }
+
+        fn buffer(&mut self, _length: usize) -> Option<&mut [u8]> {
+            None
+        }
+
+        fn send(&mut self, _length: usize) {}
+
+        fn flush(&mut self) {}
+
+        fn subscribe(&mut self, _group: [u8; 6], _wanted: bool) {}
+
+        fn arm(&mut self, _need: Need) -> bool {
+            false
+        }
+
+        fn counters(&self, _visit: &mut dyn FnMut(&'static str, u64)) {}
+    }
+
+    #[test]
+    fn a_new_connection_hides_from_no_other_that_addresses_went() {
+        let mut config = Config::new("alice", [2, 0, 0, 0, 0, 1]);
+        config.services = Services::ALL;
+        let random = Box::new(|| 7);
+        let mut node = Node::new(Quiet, config.mac, random, Instant::from_millis(1));
+        let mut tcp = Tcp::new(&config, &mut node);
+        let old = tcp.accept(&mut node, Kind::Echo, 1).expect("room for one");
+        assert!(!tcp.is_ready());
+        node.addresses.changed();
+        let new = tcp.accept(&mut node, Kind::Echo, 1).expect("room for two");
+        assert_ne!(old, new);
+        assert_eq!(tcp.ready, [old]);
     }
 }

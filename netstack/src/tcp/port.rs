@@ -1,7 +1,9 @@
 //! The device that smoltcp sees: one packet in, packets out through the node.
 
+use smoltcp::iface::Interface;
 use smoltcp::phy::{ChecksumCapabilities, Device, DeviceCapabilities, Medium, RxToken, TxToken};
 use smoltcp::time::Instant;
+use smoltcp::wire::{HardwareAddress, IpAddress, IpCidr};
 
 use crate::link::Link;
 use crate::node::Node;
@@ -63,4 +65,28 @@ impl<L: Link> TxToken for Transmit<'_, L> {
     fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, length: usize, fill: F) -> R {
         self.0.transmit(length, fill)
     }
+}
+
+/// smoltcp's side of the node: its addresses, and randomness of its own.
+pub(super) fn interface<L: Link>(node: &mut Node<L>) -> Interface {
+    let mut config = smoltcp::iface::Config::new(HardwareAddress::Ip);
+    config.random_seed = node.random();
+    let now = node.now;
+    let mut port = Port {
+        packet: None,
+        node: &mut *node,
+    };
+    let mut interface = Interface::new(config, &mut port, now);
+    interface.update_ip_addrs(|into| {
+        if let Some(own) = node.addresses.ipv4 {
+            let cidr = IpCidr::new(IpAddress::Ipv4(own.address), own.length);
+            // There is room for eight.
+            let _ = into.push(cidr);
+        }
+        for own in node.addresses.assigned() {
+            let cidr = IpCidr::new(IpAddress::Ipv6(own.address), 64);
+            let _ = into.push(cidr);
+        }
+    });
+    interface
 }

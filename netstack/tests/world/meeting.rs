@@ -92,6 +92,9 @@ impl Device for PeerEnd {
     }
 }
 
+/// How long the other host waits for the stack.
+const PATIENCE: Duration = Duration::from_secs(400);
+
 /// Both of them.
 pub struct Meeting {
     pub world: World,
@@ -212,6 +215,8 @@ impl Meeting {
     pub fn dial(&mut self, to: IpAddress, port: u16) -> SocketHandle {
         let buffer = || tcp::SocketBuffer::new(vec![0; 65_536]);
         let mut socket = tcp::Socket::new(buffer(), buffer());
+        // Whoever waits for what doesn't come gives up some day: a reset may be lost.
+        socket.set_timeout(Some(PATIENCE));
         self.next_port = if self.next_port > 60_000 {
             20_000
         } else {
@@ -227,7 +232,7 @@ impl Meeting {
     pub fn connect(&mut self, port: u16) -> SocketHandle {
         let handle = self.dial(IpAddress::v4(10, 0, 0, 2), port);
         assert!(
-            self.until(Duration::from_secs(60), |m| m.socket(handle).may_send()),
+            self.until(PATIENCE, |m| m.socket(handle).may_send()),
             "no connection to port {port}"
         );
         handle
@@ -243,7 +248,7 @@ impl Meeting {
     /// Sends all of it, while receiving; stops when so much was received or the stack closed.
     pub fn converse(&mut self, handle: SocketHandle, data: &[u8], expect: usize) -> Vec<u8> {
         let (mut sent, mut received) = (0, Vec::new());
-        let time = Duration::from_secs(600);
+        let time = Duration::from_secs(3600);
         let done = self.until(time, |meeting| {
             let socket = meeting.socket(handle);
             if sent < data.len() && socket.can_send() {
