@@ -222,7 +222,7 @@ impl Foretold {
             if (said(n) == OK) != *allowed {
                 let should = if *allowed { "be done" } else { "be refused" };
                 return Err(Failure::Exchange(format!(
-                    "the {n}-th should {should}, and the kernel says {}",
+                    "the {n}-th should {should}, and the kernel says {} (of the call: {status})",
                     said(n)
                 )));
             }

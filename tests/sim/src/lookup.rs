@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use abi::CAP_TABLE_SLOTS;
-use abi::cap::{CapAddr, Kind};
+use abi::cap::{CapAddr, Kind, Rights};
 use kernel::cap::Capability;
 use kernel::frame::Frame;
 use kernel::object::{ObjectRow, State};
@@ -47,7 +47,8 @@ pub fn named<'m>(memory: &'m Memory, held: &Capability, kind: Kind) -> Option<&'
     (held.is(kind) && alive).then_some(row)
 }
 
-/// What a process has at an address; void if it has nothing there.
+/// What a process has at an address; void if it has nothing there. Slots of tables that it may not manage
+/// it can't name.
 pub fn held(memory: &Memory, process: &Process, address: CapAddr) -> Capability {
     let address = usize::from(address);
     let (outer, inner) = (address / CAP_TABLE_SLOTS, address % CAP_TABLE_SLOTS);
@@ -60,5 +61,6 @@ pub fn held(memory: &Memory, process: &Process, address: CapAddr) -> Capability 
     }
     let table = slot(memory, root, outer);
     named(memory, &table, Kind::CapTable)
+        .filter(|_| table.rights().contains(Rights::MANAGE))
         .map_or(Capability::VOID, |row| slot(memory, row.frame.get(), inner))
 }

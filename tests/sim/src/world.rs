@@ -125,6 +125,17 @@ struct Actor {
     gone: Rc<Cell<bool>>,
 }
 
+/// A program that is begun once, before there are strangers. A hostile process may begin wherever it likes,
+/// but it isn't spacebank or init for that, and makes none of their promises: it ends at once.
+pub fn once(code: Code) -> Code {
+    let begun = Cell::new(false);
+    Rc::new(move |context| {
+        if !begun.replace(true) {
+            code(context);
+        }
+    })
+}
+
 /// The machine, the programs, and everything that decides.
 pub struct World {
     /// The CPU with the kernel.
@@ -175,7 +186,7 @@ impl World {
             coverage: Coverage::default(),
             accounts: Accounts::default(),
             settings,
-            codes: RefCell::new(vec![bank, init]),
+            codes: RefCell::new(vec![once(bank), once(init)]),
             actors: RefCell::default(),
             names: RefCell::default(),
             devices: RefCell::default(),

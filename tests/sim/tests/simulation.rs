@@ -109,6 +109,28 @@ fn frames_arrive_whatever_others_do() {
     );
 }
 
+/// Plays one run, which once failed.
+#[cfg(not(miri))]
+fn replay(scenario: Scenario, seed: u64, steps: u64) {
+    let report = scenario.play(Settings {
+        steps,
+        ..Settings::from_seed(seed)
+    });
+    assert!(report.failure.is_none(), "{report}");
+}
+
+#[cfg(not(miri))]
+#[test]
+fn a_process_that_begins_at_inits_entry_is_no_second_init() {
+    replay(Scenario::Invocations, 105, 1_000_000);
+}
+
+#[cfg(not(miri))]
+#[test]
+fn what_a_table_without_manage_holds_cannot_be_named_for_an_exchange() {
+    replay(Scenario::Invocations, 125, 126_897);
+}
+
 #[test]
 fn hostile_processes_come_by_nothing_that_is_not_theirs() {
     let counts = campaign(Scenario::Invocations, 24);

@@ -26,7 +26,7 @@ use crate::lookup::held;
 use crate::pci::FUNCTIONS;
 use crate::program::Program;
 use crate::watch::Watch;
-use crate::world::{Code, Ending, Settings, World};
+use crate::world::{Code, Ending, Settings, World, once};
 
 /// Who there is.
 pub const PARTIES: [&str; 3] = ["first", "second", "third"];
@@ -76,7 +76,7 @@ pub fn world(settings: Settings) -> Rc<World> {
         }
     });
     let world = World::new(wide(settings), bank::code(), init);
-    assert_eq!(world.add_code(victim::code()), victim_code);
+    assert_eq!(world.add_code(once(victim::code())), victim_code);
     assert_eq!(world.add_code(fuzzer::code()), worker_code);
     let hostile = invoker::code(worker_code, GRANTED);
     assert_eq!(world.add_code(hostile), hostile_code);
