@@ -5,7 +5,8 @@ use abi::cap::{CapAddr, Kind, Rights};
 use abi::method::{aperture, device_dma, process, table};
 use sys::bank::method as bank;
 
-use crate::grammar::{Grammar, Invocation};
+use crate::grammar::Grammar;
+use crate::invocation::Invocation;
 use crate::slots::{CHILD, NEST, ROOTS};
 
 /// Most steps of a plan.
