@@ -84,27 +84,55 @@ impl<M: Mem> FakeDevice<M> {
         if self.waiting() == 0 {
             return None;
         }
+        let head = self.next_head();
+        match self.chain(head) {
+            Ok(chain) => Some(chain),
+            Err(what) => panic!("chain {head}: {what}"),
+        }
+    }
+
+    /// Takes what lies at the next posted place. Once a device has given back what it hadn't taken, the
+    /// driver posts over entries that it hasn't looked at, and makes other chains of their descriptors.
+    /// It passes over those.
+    pub fn take_whatever(&mut self) -> Option<Chain> {
+        let index = sound(self.areas.available.memory.acquire_u16(layout::INDEX));
+        if index.wrapping_sub(self.available_index) > self.size {
+            self.available_index = index.wrapping_sub(self.size);
+        }
+        if index == self.available_index {
+            return None;
+        }
+        let head = self.next_head();
+        self.chain(head).ok()
+    }
+
+    fn next_head(&mut self) -> u16 {
         let position = self.available_index & (self.size - 1);
         let entry = layout::available_entry(position);
-        let head = sound(self.areas.available.memory.load_u16(entry));
         self.available_index = self.available_index.wrapping_add(1);
+        sound(self.areas.available.memory.load_u16(entry))
+    }
 
+    /// The chain that begins here, or why it is none.
+    fn chain(&self, head: u16) -> Result<Chain, &'static str> {
+        let require = |right, what| if right { Ok(()) } else { Err(what) };
         let table = &self.areas.descriptors.memory;
         let mut buffers: Vec<Buffer> = Vec::new();
         let mut index = head;
         loop {
-            assert!(index < self.size, "descriptor {index} doesn't exist");
-            assert!(buffers.len() < self.size.into(), "chain {head} is a loop");
+            require(index < self.size, "a descriptor that doesn't exist")?;
+            require(buffers.len() < self.size.into(), "a loop")?;
             let address = sound(table.load_u64(layout::descriptor_address(index)));
             let rest = sound(table.load_u64(layout::descriptor_rest(index)));
             let (length, flags, next) = layout::unpack_rest(rest);
-            assert_ne!(length, 0, "chain {head} holds an empty buffer");
-            assert_eq!(flags & !(layout::FLAG_NEXT | layout::FLAG_WRITE), 0);
+            require(length != 0, "an empty buffer")?;
+            let unknown = flags & !(layout::FLAG_NEXT | layout::FLAG_WRITE);
+            require(unknown == 0, "flags that nobody defined")?;
             let access = if flags & layout::FLAG_WRITE != 0 {
                 Access::DeviceWrites
             } else {
                 let written = buffers.iter().any(|b| b.access == Access::DeviceWrites);
-                assert!(!written, "chain {head}: to be read after to be written");
+                require(!written, "to be read after to be written")?;
                 Access::DeviceReads
             };
             buffers.push(Buffer {
@@ -113,7 +141,7 @@ impl<M: Mem> FakeDevice<M> {
                 access,
             });
             if flags & layout::FLAG_NEXT == 0 {
-                return Some(Chain { head, buffers });
+                return Ok(Chain { head, buffers });
             }
             index = next;
         }
