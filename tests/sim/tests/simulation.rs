@@ -88,6 +88,7 @@ fn frames_arrive_whatever_others_do() {
         &[
             "frames received",
             "frames sent to the wire",
+            "frames of several pieces to send",
             "frames to groups received",
             "groups joined and left",
             "copiers",
