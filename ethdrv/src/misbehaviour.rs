@@ -21,10 +21,12 @@ pub enum Kind {
     },
     /// A frame with flags that mean nothing here.
     TransmitFlags(u32),
-    /// A frame of several pieces that isn't whole: one that leaves a gap, or the last isn't there.
+    /// A frame of several pieces that isn't one.
     TransmitRun {
         /// Place of the piece that the frame should go on after.
         page: u32,
+        /// What is wrong with it.
+        what: BadRun,
     },
     /// A frame in memory that is still in transmission.
     TransmitTwice {
@@ -41,6 +43,20 @@ pub enum Kind {
     ReturnFields,
 }
 
+/// What is wrong with a frame of several pieces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BadRun {
+    /// The next piece isn't there, or somewhere else.
+    BreaksOff,
+    /// A piece that others follow ends short of its page's end, or holds nothing.
+    Short {
+        /// First byte.
+        offset: u32,
+        /// Bytes.
+        length: u32,
+    },
+}
+
 impl core::fmt::Display for Kind {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
@@ -50,12 +66,20 @@ impl core::fmt::Display for Kind {
                 write!(f, "{length} bytes from {offset} on reach beyond the page")
             }
             Kind::TransmitFlags(flags) => write!(f, "flags {flags:#x} on a frame to send"),
-            Kind::TransmitRun { page } => {
-                write!(
-                    f,
-                    "a frame to send isn't whole: it breaks off in place {page}"
-                )
-            }
+            Kind::TransmitRun { page, what } => match what {
+                BadRun::BreaksOff => {
+                    write!(
+                        f,
+                        "a frame to send isn't whole: it breaks off in place {page}"
+                    )
+                }
+                BadRun::Short { offset, length } => {
+                    write!(
+                        f,
+                        "a frame to send goes on after {length} bytes from {offset} on in place {page}: short of its end"
+                    )
+                }
+            },
             Kind::TransmitTwice { page, offset } => {
                 write!(
                     f,

@@ -9,7 +9,7 @@ use sys::Mem;
 
 use crate::flight::Borrowed;
 use crate::frame::{MOST_PARTS, Part, Rest};
-use crate::misbehaviour::{End, Kind};
+use crate::misbehaviour::{BadRun, End, Kind};
 use crate::session::Session;
 
 /// Pieces of this many bytes are what a frame in transmission occupies of its page.
@@ -96,7 +96,8 @@ impl<P: Program, M: Mem> Session<P, M> {
         let more = flags & MORE != 0;
         if more && (length == 0 || offset + length != PAGE_SIZE as u32) {
             // A part that others follow fills its page.
-            return Err(Kind::TransmitRange { offset, length });
+            let what = BadRun::Short { offset, length };
+            return Err(Kind::TransmitRun { page: place, what });
         }
         let pieces = pieces(offset, length);
         let others = &frame.pieces[..frame.parts.parts().len()];

@@ -9,7 +9,7 @@ use dev::Program;
 use dev::layout::MORE;
 use dev::session::Session;
 use dev::statistics::{Counter, Counters};
-use ethdrv::misbehaviour::{End, Kind};
+use ethdrv::misbehaviour::{BadRun, End, Kind};
 use ethdrv::outgoing::transmit_page;
 use ring::Descriptor;
 use sys::Mem;
@@ -55,7 +55,10 @@ fn take<P: Program>(stack: &mut Stack<P>, driver: &Session<P>) -> Result<Option<
         let Some(piece) = stack.transmit.pop(&stack.transmit_memory)? else {
             // Pieces are published at once: there must be another.
             let page = last.map_or(0, |piece: Descriptor| piece.page);
-            return Err(misbehaved(Kind::TransmitRun { page }));
+            return Err(misbehaved(Kind::TransmitRun {
+                page,
+                what: BadRun::BreaksOff,
+            }));
         };
         count += 1;
         let more = check(&piece, stack.transmit_pages.len()).map_err(misbehaved)?;
@@ -90,7 +93,10 @@ fn check(piece: &Descriptor, pages: usize) -> Result<bool, Kind> {
     match piece.flags {
         0 => Ok(false),
         MORE if piece.offset + piece.length == PAGE_SIZE as u32 => Ok(true),
-        MORE => Err(Kind::TransmitRun { page: piece.page }),
+        MORE => Err(Kind::TransmitRun {
+            page: piece.page,
+            what: BadRun::BreaksOff,
+        }),
         flags => Err(Kind::TransmitFlags(flags)),
     }
 }

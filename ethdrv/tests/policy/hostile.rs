@@ -267,3 +267,26 @@ fn pitfall_23_kicks_without_work_cost_a_bounded_round_each() {
     }
     assert_eq!(world.state(alice.port).state, PortState::Open);
 }
+
+#[test]
+fn a_piece_that_others_follow_and_that_is_short_is_named_so() {
+    use dev::layout::MORE;
+    use ethdrv::misbehaviour::{BadRun, Kind};
+
+    let world = World::new();
+    let mut alice = world.attached(1);
+    let mut first = alice.fill(0, 0, &frame(OUTSIDE, alice.port.mac, 1, 60));
+    first.flags = MORE;
+    let second = alice.fill(1, 0, &[0; 60]);
+    alice.transmit_raw_all(&[first, second]);
+    world.run();
+    assert_eq!(world.state(alice.port).state, PortState::Idle);
+    assert_eq!(world.counter(alice.port, Counter::Misbehaved), 1);
+    let (offset, length) = (0, 60);
+    let kind = Kind::TransmitRun {
+        page: first.page,
+        what: BadRun::Short { offset, length },
+    };
+    let text = kind.to_string();
+    assert!(text.contains("goes on after 60 bytes from 0 on"), "{text}");
+}

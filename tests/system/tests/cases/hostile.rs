@@ -128,7 +128,7 @@ const BREACHES: [&str; 18] = [
     "60 bytes from 4294967295 on reach beyond the page",
     "flags 0x8000 on a frame to send",
     "a frame that goes on in an entry that isn't there",
-    "60 bytes from 0 on reach beyond the page",
+    "goes on after 60 bytes from 0 on in place",
     "place 998 is no transmit page",
     "is in transmission already",
     "ring index went from 0 to 257",
