@@ -7,7 +7,7 @@
 
 use alloc::vec::Vec;
 
-use dev::settings::{Receive, Strategy};
+use dev::settings::{NO_THRESHOLD, Receive, Strategy};
 use dev::statistics::Counter;
 
 use crate::slots::SlotNumber;
@@ -100,7 +100,9 @@ impl Receiving {
     pub const fn flips(&self, settings: &Receive, length: u32) -> Result<(), Option<Counter>> {
         match settings.strategy {
             Strategy::Copy => Err(None),
-            Strategy::Hybrid if length < settings.threshold as u32 => {
+            Strategy::Hybrid
+                if length < settings.threshold as u32 || settings.threshold == NO_THRESHOLD =>
+            {
                 Err(Some(Counter::ChoseShort))
             }
             _ if !matches!(self.phase, Phase::Flipping) || self.sealed != settings.sealed => {
@@ -125,5 +127,28 @@ impl Receiving {
 impl Default for Receiving {
     fn default() -> Receiving {
         Receiving::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hybrid_that_found_no_threshold_flips_no_frame_however_long() {
+        let receiving = Receiving {
+            phase: Phase::Flipping,
+            ..Receiving::default()
+        };
+        let with = |threshold| Receive {
+            strategy: Strategy::Hybrid,
+            threshold,
+            sealed: false,
+        };
+        for length in [60, 9_014, 65_534, 65_535, 65_536, u32::MAX] {
+            let flips = receiving.flips(&with(NO_THRESHOLD), length);
+            assert_eq!(flips, Err(Some(Counter::ChoseShort)), "{length}");
+        }
+        assert_eq!(receiving.flips(&with(9_014), 9_014), Ok(()));
     }
 }

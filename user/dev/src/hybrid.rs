@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use crate::settings::NO_THRESHOLD;
+
 /// Longest frame that a threshold may name; a driver that would flip only longer ones never does.
 pub const LONGEST: u32 = 9014;
 
@@ -67,9 +69,9 @@ impl Choice {
         }
     }
 
-    /// The threshold as a port takes it: one that no frame reaches, where all are copied.
+    /// The threshold as a port takes it: [`NO_THRESHOLD`] where all are copied.
     pub fn port_threshold(&self) -> u16 {
-        self.threshold.unwrap_or(u16::MAX)
+        self.threshold.unwrap_or(NO_THRESHOLD)
     }
 }
 
@@ -152,6 +154,6 @@ mod tests {
         assert!(text.contains("emulated time"), "{text}");
         let text = Choice::default().to_string();
         assert!(text.contains("any length") && text.contains("nothing was measured"));
-        assert_eq!(Choice::default().port_threshold(), u16::MAX);
+        assert_eq!(Choice::default().port_threshold(), NO_THRESHOLD);
     }
 }

@@ -38,13 +38,16 @@ impl Strategy {
 /// ([`Choice`](crate::hybrid::Choice)).
 pub const OWN_THRESHOLD: u16 = 0;
 
+/// In place of a threshold: frames of any length are copied.
+pub const NO_THRESHOLD: u16 = u16::MAX;
+
 /// How a port receives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Receive {
     /// How frames reach the client's pages.
     pub strategy: Strategy,
     /// `hybrid` copies frames shorter than so many bytes; [`OWN_THRESHOLD`]: than the driver's own
-    /// threshold. The others don't ask.
+    /// threshold; [`NO_THRESHOLD`]: of any length. The others don't ask.
     pub threshold: u16,
     /// The client never sees a byte that isn't of a frame of its own. With `copy` that is so anyway;
     /// otherwise the device fills pages that the client can't see, and what a frame leaves of its page
