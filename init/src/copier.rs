@@ -14,6 +14,7 @@ use crate::host::{Host, VERIFIER, priority};
 use crate::launch::{Held, Launcher, OWN_BANK, Order, clear};
 use crate::manifest::User;
 use crate::plan::{program_objects, receive_slots};
+use crate::port_bank;
 use crate::user::UserSlots;
 
 /// The file that copiers run.
@@ -54,6 +55,10 @@ pub fn launch<H: Host>(
         .bank
         .sub_bank(sys, objects(image, user), false, bank)
         .map_err(|error| Failure::buying(sys, slots.bank, "making its copier's bank", error))?;
+    port_bank::make(host, bank, slots.copier_port_bank)?;
+    let port_bank = launcher
+        .lend(host, slots.copier_port_bank, port_bank::RIGHTS)
+        .trying("giving its copier the bank for its port")?;
     let order = Order {
         name: &name(user.name.as_str()),
         file: FILE,
@@ -66,6 +71,7 @@ pub fn launch<H: Host>(
         grants: &[
             Grant::new(copier::grant::PORT, slots.port.address()),
             Grant::new(copier::grant::VERIFIER, VERIFIER.address()),
+            Grant::new(copier::grant::PORT_BANK.address(), port_bank),
         ],
         bit,
     };

@@ -73,6 +73,8 @@ pub struct Launcher {
     /// Two slots for what is handed on: the notification, and the bank.
     keeper: CapAddr,
     bank: CapAddr,
+    /// What was lent last.
+    lent: CapAddr,
 }
 
 impl Launcher {
@@ -86,7 +88,23 @@ impl Launcher {
             scratch: None,
             keeper: host.take_slot().trying(what)?,
             bank: host.take_slot().trying(what)?,
+            lent: host.take_slot().trying(what)?,
         })
+    }
+
+    /// A bank with some of its rights, to be handed on. It lasts until the next one is lent.
+    ///
+    /// # Errors
+    /// The bank's.
+    pub fn lend<H: Host>(
+        &mut self,
+        host: &H,
+        bank: Cap<Bank>,
+        rights: BankRights,
+    ) -> Result<CapAddr, sys::Error> {
+        clear(host, self.lent);
+        bank.restrict(host.sys(), rights, Cap::at(self.lent))?;
+        Ok(self.lent)
     }
 
     /// Builds and starts a program, with process and root table in the slots of `held`. When it fails,

@@ -50,6 +50,7 @@ pub mod init;
 pub mod launch;
 pub mod pci;
 pub mod plan;
+pub mod port_bank;
 pub mod serial;
 pub mod settings;
 pub mod share;

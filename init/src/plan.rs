@@ -19,8 +19,8 @@ use crate::manifest::User;
 /// tables of its address space, one segment with arguments, message page and fault stack.
 const PROCESS: u64 = 2 + 3 + 1 + 3;
 
-/// Objects of a user's bank that nothing else accounts for: the records of the session's bank and of
-/// what a stack may add, capability tables, tables that round up.
+/// Objects of a user's bank that nothing else accounts for: the records of the port bank, the session's bank
+/// and what a stack may add, capability tables, tables that round up.
 const SLACK: u64 = 16;
 
 /// Bytes of buffers below which a stack can hold no conversation.

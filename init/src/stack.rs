@@ -15,6 +15,9 @@ pub const FILE: &str = "bin/netstack";
 /// Where a stack finds its port.
 pub const PORT_SLOT: u16 = slot::GRANT;
 
+/// Where it finds the [port bank](crate::port_bank) that it offers when it attaches.
+pub const PORT_BANK_SLOT: u16 = slot::GRANT + 1;
+
 /// A stack's configuration.
 pub fn config(user: &User, plan: &Plan) -> Config {
     let serves = |service| user.services.contains(&service);

@@ -103,6 +103,10 @@ pub struct UserSlots {
     pub copier: Held,
     /// Its bank, under the user's.
     pub copier_bank: Cap<Bank>,
+    /// The [port bank](crate::port_bank) that the stack offers, under the user's.
+    pub port_bank: Cap<Bank>,
+    /// The port bank that the copier offers, under the copier's.
+    pub copier_port_bank: Cap<Bank>,
     /// The port that the copier serves.
     pub served: Port,
     /// The port.
@@ -111,12 +115,12 @@ pub struct UserSlots {
     pub aperture: Cap<Aperture>,
     /// The aperture's window.
     pub window: Cap<Table>,
-    /// The bank of the port's session, which the driver made under the user's.
+    /// The bank of the port's session, which the driver made under the bank that it was offered.
     pub session: Cap<Bank>,
 }
 
 /// How many those are.
-const SLOTS: usize = 11;
+const SLOTS: usize = 13;
 
 impl UserSlots {
     fn all(&self) -> [CapAddr; SLOTS] {
@@ -127,6 +131,8 @@ impl UserSlots {
             self.copier.process,
             self.copier.root,
             self.copier_bank.address(),
+            self.port_bank.address(),
+            self.copier_port_bank.address(),
             self.served.address(),
             self.port.address(),
             self.aperture.address(),
@@ -157,6 +163,8 @@ impl UserSlots {
             copier_process,
             copier_root,
             copier_bank,
+            port_bank,
+            copier_port_bank,
             served,
             port,
             aperture,
@@ -171,6 +179,8 @@ impl UserSlots {
                 root: copier_root,
             },
             copier_bank: Cap::at(copier_bank),
+            port_bank: Cap::at(port_bank),
+            copier_port_bank: Cap::at(copier_port_bank),
             served: Port::at(served),
             port: Port::at(port),
             aperture: Cap::at(aperture),
@@ -230,6 +240,14 @@ impl Member {
     /// The user's name.
     pub fn name(&self) -> &str {
         self.user.name.as_str()
+    }
+
+    /// Who pays for the sessions that the driver makes, and the port bank that the driver is offered.
+    pub fn driver_bank(&self) -> (Cap<Bank>, Cap<Bank>) {
+        match self.user.copier {
+            true => (self.slots.copier_bank, self.slots.copier_port_bank),
+            false => (self.slots.bank, self.slots.port_bank),
+        }
     }
 
     /// Its processes, while it has a bank: name and file of each.

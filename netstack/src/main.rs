@@ -20,6 +20,7 @@ use netstack::session::{SessionLink, Terms};
 use netstack::{BankTotals, Config, Facts, Instant, Stack, Wake};
 use rt::{Kernel, slots};
 use sys::abi::boot::slot;
+use sys::bank::Bank;
 use sys::object::Random;
 use sys::{Cap, Sys};
 
@@ -27,6 +28,8 @@ rt::entry!(run);
 
 /// The port.
 const PORT: Port = Port::at(slot::GRANT);
+/// The bank that it offers the driver.
+const PORT_BANK: Cap<Bank> = Cap::at(slot::GRANT + 1);
 const RANDOM: Cap<Random> = Cap::at(slot::RANDOM);
 /// Notification: the session has something.
 const SESSION_BIT: u64 = 0;
@@ -105,7 +108,7 @@ fn run() -> Result<(), Failure> {
         .map_err(kernel("looking at the port"))?;
     let terms = Terms {
         port: PORT,
-        bank: BANK,
+        bank: PORT_BANK,
         notify: Cap::at(notify),
         receive_pages: described.receive_pages,
     };

@@ -3,7 +3,7 @@
 use abi::cap::CapAddr;
 use dev::Program;
 use dev::port::{AttachError, Port};
-use dev::program::{BANK, PROCESS};
+use dev::program::PROCESS;
 use dev::session::{Lost, Session, TransmitSegment};
 use dev::statistics::{Counter, Counters};
 use ethdrv::misbehaviour::{End, Misbehaved};
@@ -12,7 +12,7 @@ use ethdrv::reception::Reception;
 use sys::bank::Verifier;
 use sys::{Cap, Error, Event, Sys};
 
-use crate::grant::DRIVER_BIT;
+use crate::grant::{DRIVER_BIT, PORT_BANK};
 use crate::pair::{Pair, Told, Trouble};
 
 /// How soon attaching to the driver is tried again, at first and at last, in nanoseconds.
@@ -169,7 +169,14 @@ impl<P: Program> Copier<P> {
     pub(crate) fn attach_to_driver(&self, receive_pages: u16) -> Result<Session<P>, AttachError> {
         let notify = Cap::at(self.notify);
         let (program, segment) = (&self.program, &self.segment);
-        Session::attach(program, self.port, BANK, segment, receive_pages, notify)
+        Session::attach(
+            program,
+            self.port,
+            PORT_BANK,
+            segment,
+            receive_pages,
+            notify,
+        )
     }
 
     /// Attaches to the driver again if it was lost and it is time.

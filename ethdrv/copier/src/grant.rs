@@ -2,11 +2,15 @@
 
 use abi::boot::slot;
 use abi::cap::CapAddr;
+use sys::Cap;
+use sys::bank::Bank;
 
 /// The driver's port: where a stack finds it, too.
 pub const PORT: CapAddr = slot::GRANT;
 /// Tells genuine opaque banks from others.
 pub const VERIFIER: CapAddr = slot::GRANT + 1;
+/// The bank that it offers the driver.
+pub const PORT_BANK: Cap<Bank> = Cap::at(slot::GRANT + 2);
 
 /// The badge of the port that the copier serves: init makes a `Start` to the copier with it and gives
 /// that to the stack, instead of the driver's port.

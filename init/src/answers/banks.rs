@@ -53,7 +53,7 @@ impl<S: Sys> Tree<'_, S> {
 
 impl<H: Host> Init<'_, H> {
     /// The tree of banks: the prime bank, and what init made under it; users' banks under one of
-    /// their own; sessions' banks, which the driver made, under their users'.
+    /// their own; under those port banks, and sessions' banks, which the driver made.
     pub(crate) fn answer_banks(&self) -> String {
         let mut tree = Tree {
             sys: self.host.sys(),
@@ -86,11 +86,7 @@ impl<H: Host> Init<'_, H> {
             left = left.saturating_sub(1);
             let mut left = share.children;
             for (_, member) in self.members.iter().filter(|(_, member)| member.has_bank) {
-                if let Ok(usage) = tree.row(2, member.name(), member.slots.bank) {
-                    left = left.saturating_sub(1);
-                    let sessions = self.session_row(&mut tree, member);
-                    tree.others(3, usage.children.saturating_sub(sessions));
-                }
+                left = left.saturating_sub(self.user_rows(&mut tree, member));
             }
             tree.others(2, left);
         }
@@ -105,8 +101,48 @@ impl<H: Host> Init<'_, H> {
         text
     }
 
+    /// The rows of a user's bank and of what lies under it; answers how many children of the users' bank
+    /// that is.
+    fn user_rows(&self, tree: &mut Tree<'_, H::Sys>, member: &Member) -> u64 {
+        let Ok(user) = tree.row(2, member.name(), member.slots.bank) else {
+            return 0;
+        };
+        let mut left = user.children;
+        let copier = member.user.copier;
+        left =
+            left.saturating_sub(self.port_rows(tree, 3, member, member.slots.port_bank, !copier));
+        if copier && let Ok(usage) = tree.row(3, "copier", member.slots.copier_bank) {
+            left = left.saturating_sub(1);
+            let ports = self.port_rows(tree, 4, member, member.slots.copier_port_bank, true);
+            tree.others(4, usage.children.saturating_sub(ports));
+        }
+        tree.others(3, left);
+        1
+    }
+
+    /// The rows of a port bank, and of the session if the driver made it; answers how many children of
+    /// the payer's that is.
+    fn port_rows(
+        &self,
+        tree: &mut Tree<'_, H::Sys>,
+        depth: usize,
+        member: &Member,
+        bank: Cap<Bank>,
+        drivers: bool,
+    ) -> u64 {
+        let Ok(usage) = tree.row(depth, "port", bank) else {
+            return 0;
+        };
+        let sessions = match drivers {
+            true => self.session_row(tree, depth + 1, member),
+            false => 0,
+        };
+        tree.others(depth + 1, usage.children.saturating_sub(sessions));
+        1
+    }
+
     /// The row of a user's session, if there is one; answers how many rows.
-    fn session_row(&self, tree: &mut Tree<'_, H::Sys>, member: &Member) -> u64 {
+    fn session_row(&self, tree: &mut Tree<'_, H::Sys>, depth: usize, member: &Member) -> u64 {
         let Some(port) = member.port.filter(|_| self.driver.is_running()) else {
             return 0;
         };
@@ -116,7 +152,7 @@ impl<H: Host> Init<'_, H> {
             .driver
             .admin
             .inspect(self.host.sys(), port.number, bank.address());
-        let shown = asked.is_ok() && tree.row(3, "session", bank).is_ok();
+        let shown = asked.is_ok() && tree.row(depth, "session", bank).is_ok();
         clear(self.host, bank.address());
         u64::from(shown)
     }

@@ -210,16 +210,22 @@ impl World {
         }
     }
 
-    /// Has a user's stack attach: its session's bank, of `pages` objects, comes under its own.
-    pub fn attach(&self, bank: u64, mac: [u8; 6], pages: u64) -> u64 {
+    /// A bank under another, of `pages` objects.
+    pub fn add_bank(&self, parent: u64, pages: u64) -> u64 {
         let id = self.fresh();
-        let session = FakeBank {
-            parent: Some(bank),
+        let bank = FakeBank {
+            parent: Some(parent),
             limit: pages,
             places: pages,
             ..FakeBank::prime()
         };
-        self.banks.borrow_mut().insert(id, session);
+        self.banks.borrow_mut().insert(id, bank);
+        id
+    }
+
+    /// Has a user's stack attach: its session's bank, of `pages` objects, comes under its own.
+    pub fn attach(&self, bank: u64, mac: [u8; 6], pages: u64) -> u64 {
+        let id = self.add_bank(bank, pages);
         let mut ports = self.ports.borrow_mut();
         let (number, port) = ports
             .iter_mut()

@@ -9,13 +9,14 @@ use rt::child::{Grant, STACK_PAGES};
 use super::{Init, Work};
 use crate::copier;
 use crate::driver::DriverPhase;
-use crate::failure::Failure;
+use crate::failure::{Failure, Trying};
 use crate::guest::SELF_NAMES;
 use crate::host::{DEVICE_DMA, DEVICE_MEMORY, Host, priority};
 use crate::launch::{OWN_BANK, Order, clear, image};
 use crate::manifest::{User, UserSpec};
 use crate::pci::card::{self, Means};
 use crate::plan::{plan, program_objects};
+use crate::port_bank;
 use crate::stack;
 use crate::user::{Attached, Member, Next, Phase, UserSlots, bit_of};
 
@@ -210,6 +211,11 @@ impl<H: Host> Init<'_, H> {
                 copier::launch(host, launcher, image, user, &slots, bit_of(number))?
             }
         };
+        port_bank::make(host, slots.bank, slots.port_bank)?;
+        let port_bank = self
+            .launcher
+            .lend(host, slots.port_bank, port_bank::RIGHTS)
+            .trying("giving it the bank for its port")?;
         let arguments = stack::arguments(user, &plan)?;
         let order = Order {
             name: user.name.as_str(),
@@ -219,7 +225,10 @@ impl<H: Host> Init<'_, H> {
             stack_pages: STACK_PAGES,
             bank: slots.bank,
             bank_rights: OWN_BANK,
-            grants: &[Grant::new(stack::PORT_SLOT, port.address())],
+            grants: &[
+                Grant::new(stack::PORT_SLOT, port.address()),
+                Grant::new(stack::PORT_BANK_SLOT, port_bank),
+            ],
             bit: bit_of(number),
         };
         self.launcher

@@ -18,7 +18,9 @@ use crate::failure::{Failure, Trying};
 use crate::host::{Host, PRIME, PROCESS, bit, priority};
 use crate::launch::{OWN_BANK, Order, clear, image, image_name};
 use crate::plan::program_objects;
+use crate::port_bank;
 use crate::supervise::report::{self, Subject};
+use crate::user::Phase;
 
 /// How often init asks whether the device has reset itself, in nanoseconds.
 const ASK_RESET: u64 = 1_000_000;
@@ -168,16 +170,26 @@ impl<H: Host> Init<'_, H> {
         self.timers.set(now + ASK_RESET, Due::AskReset);
     }
 
-    /// A step of destroying the bank of a session whose driver died; answers whether there is more.
+    /// A step of destroying what a driver that died had made for a user's sessions; answers whether there
+    /// is more.
     pub(crate) fn empty_session(&mut self, number: usize) -> bool {
         let Some(member) = self.members.get(number) else {
             return false;
         };
-        let session = member.slots.session;
-        if destroy_step(self.host.sys(), session, member.name()) {
-            return true;
+        // The session's is under the port bank, unless the stack offered another.
+        for bank in [member.slots.session, member.driver_bank().1] {
+            if destroy_step(self.host.sys(), bank, member.name()) {
+                return true;
+            }
+            clear(self.host, bank.address());
         }
-        clear(self.host, session.address());
+        if matches!(member.phase, Phase::Running { .. }) {
+            let (payer, made) = member.driver_bank();
+            if let Err(failure) = port_bank::make(self.host, payer, made) {
+                log::error!("{}", failure.during(self.whole(number)));
+                self.restart_later(number);
+            }
+        }
         false
     }
 

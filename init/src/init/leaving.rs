@@ -68,6 +68,8 @@ impl<H: Host> Init<'_, H> {
             slots.copier.process,
             slots.copier.root,
             slots.copier_bank.address(),
+            slots.port_bank.address(),
+            slots.copier_port_bank.address(),
             slots.served.address(),
             slots.session.address(),
         ] {

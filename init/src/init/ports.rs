@@ -8,7 +8,8 @@ use super::{Init, Work};
 use crate::failure::{Failure, Trying};
 use crate::host::Host;
 use crate::launch::clear;
-use crate::stack::PORT_SLOT;
+use crate::port_bank;
+use crate::stack::{PORT_BANK_SLOT, PORT_SLOT};
 use crate::user::{Member, Phase, PortHeld};
 
 impl<H: Host> Init<'_, H> {
@@ -90,18 +91,25 @@ impl<H: Host> Init<'_, H> {
         false
     }
 
-    fn hand_over_port(&self, number: usize) -> Result<(), Failure> {
+    /// Puts a new port, and the bank to offer, where whoever attaches to it looks for them.
+    fn hand_over_port(&mut self, number: usize) -> Result<(), Failure> {
         let Some(member) = self.members.get(number) else {
             return Ok(());
         };
         // The stack's own is the copier's for life.
-        let held = match member.user.copier {
-            true => member.slots.copier,
-            false => member.slots.held,
+        let (held, bank_slot) = match member.user.copier {
+            true => (member.slots.copier, ::copier::grant::PORT_BANK.address()),
+            false => (member.slots.held, PORT_BANK_SLOT),
         };
+        let (host, sys) = (self.host, self.host.sys());
         let root: Cap<CapTable> = Cap::at(held.root);
         let port = member.slots.port.address();
-        root.put(self.host.sys(), PORT_SLOT, port, Rights::FULL)
+        // The bank first: whoever finds the port attaches at once.
+        self.launcher
+            .lend(host, member.driver_bank().1, port_bank::RIGHTS)
+            .and_then(|bank| root.put(sys, bank_slot, bank, Rights::FULL))
+            .trying("handing it the bank for its port")?;
+        root.put(sys, PORT_SLOT, port, Rights::FULL)
             .trying("handing it its port")
     }
 }

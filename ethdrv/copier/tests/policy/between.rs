@@ -11,6 +11,7 @@ use dev::port::Port;
 use dev::settings::PortSettings;
 use dev::statistics::Counter;
 use sys::Cap;
+use sys::bank::BankRights;
 
 use crate::support::client::Client;
 use crate::support::kernel::{Capability, INIT, Pid, Shared, What};
@@ -47,6 +48,9 @@ impl Between {
             let granted = kernel.get(INIT, port.capability.address()).unwrap();
             kernel.put(pid, grant::PORT, granted);
             kernel.put(pid, grant::VERIFIER, full(What::Verifier));
+            let rights = BankRights::BUY.bits();
+            let offered = full(What::Bank { bank, rights });
+            kernel.put(pid, grant::PORT_BANK.address(), offered);
             (pid, bank, stack_pid, stack_bank)
         };
         let driver = world.init.sys.pump.clone();

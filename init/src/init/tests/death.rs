@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::driver::DriverPhase;
+use crate::fake::Thing;
 use crate::supervise::backoff::{HEALTHY, SECOND};
 
 #[test]
@@ -121,6 +122,46 @@ fn stacks_outlive_the_driver_and_find_their_new_ports_where_the_old_ones_were() 
             .is_some()
     );
     assert_eq!(member(&init, "alice").back_off.deaths(), 0);
+}
+
+#[test]
+fn what_a_driver_made_for_a_session_that_never_began_comes_back_when_it_dies() {
+    for copier in ["", "copier = true\n"] {
+        let world = world();
+        let mut init = start(world, "", &format!("[[user]]\nname = 'alice'\n{copier}"));
+        let attaches = match copier {
+            "" => process(world, "alice").unwrap(),
+            _ => process(world, "alice/copier").unwrap(),
+        };
+        let offered = || {
+            let slot = match copier {
+                "" => crate::stack::PORT_BANK_SLOT,
+                _ => ::copier::grant::PORT_BANK.address(),
+            };
+            let objects = world.objects.borrow();
+            match objects[&objects[&attaches].process.root].slots[&slot] {
+                Thing::Bank { id, rights } => (id, rights),
+                other => panic!("{other:?}"),
+            }
+        };
+        let bank = member(&init, "alice").slots.bank;
+        let alone = bank.usage(world).unwrap().bought;
+        let (id, rights) = offered();
+        assert_eq!(rights, crate::port_bank::RIGHTS.bits());
+        // The driver has made the session's bank, and told nobody.
+        let unknown = world.add_bank(id, 90);
+        assert!(bank.usage(world).unwrap().bought > alone);
+        world.fault(process(world, "ethdrv").unwrap(), 7);
+        settle(&mut init);
+        assert!(!world.banks.borrow().contains_key(&unknown));
+        assert_eq!(bank.usage(world).unwrap().bought, alone);
+        pass(&mut init, SECOND);
+        assert!(is_running(&init, "alice"));
+        let (again, rights) = offered();
+        assert_ne!(again, id, "the old one is void");
+        assert_eq!(rights, crate::port_bank::RIGHTS.bits());
+        assert_eq!(bank.usage(world).unwrap().bought, alone);
+    }
 }
 
 #[test]

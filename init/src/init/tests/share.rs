@@ -62,7 +62,9 @@ fn banks_shows_what_users_hold_together() {
     let mut init = start(world(), "", TWO_USERS);
     let shown = type_line(&mut init, "banks\r");
     assert!(
-        shown.contains("\n  users") && shown.contains("\n    alice"),
+        shown.contains("\n  users")
+            && shown.contains("\n    alice")
+            && shown.contains("\n      port"),
         "{shown}"
     );
     assert!(!shown.contains("more)"), "{shown}");

@@ -36,8 +36,8 @@ fn check_banks(table: &str) -> Result<()> {
         ensure!(row.ends_with(&memory(bought + limbo)), "{row}");
         count += 1;
     }
-    // prime, driver, watchdog, all users' bank, two users with a session each
-    ensure!(count == 8, "{count} rows in\n{table}");
+    // prime, driver, watchdog, all users' bank, two users with a port bank and a session each
+    ensure!(count == 10, "{count} rows in\n{table}");
     // A session holds its receive pages, control page and ring, and may hold half as many pages more: to
     // be sealed.
     ensure!(bank(table, "session")? == [98, 66, 0], "{table}");
