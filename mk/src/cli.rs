@@ -196,8 +196,9 @@ pub struct FaultOptions {
     /// In QEMU: what is destroyed: bank, session, driver.
     #[arg(long, value_name = "NAME")]
     pub target: Option<String>,
-    /// In QEMU: one point alone, told at length. Needs a scenario and a target.
-    #[arg(long, value_name = "N", requires_all = ["scenario", "target"], value_parser = clap::value_parser!(u64).range(1..))]
+    /// In QEMU: one point alone, told at length; 0 for what comes before the first. Needs a scenario and a
+    /// target.
+    #[arg(long, value_name = "N", requires_all = ["scenario", "target"])]
     pub point: Option<u64>,
     /// The first seed.
     #[arg(long, value_name = "N", default_value_t = 1)]
@@ -211,7 +212,8 @@ pub struct FaultOptions {
     /// Steps of each run.
     #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..))]
     pub steps: u64,
-    /// Plant a fault, to see that it is found; a wrong name lists them.
+    /// Plant a fault, to see that it is found; a wrong name lists them. all: one after the other, at every
+    /// level, with a table of what finds it.
     #[arg(long, value_name = "FAULT")]
     pub planted: Option<String>,
 }

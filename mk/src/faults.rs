@@ -5,10 +5,12 @@
 //! - [`totals`]: what their lines of JSON come to;
 //! - [`table`], [`picture`]: the same, for people;
 //! - [`sweep`]: the boots of the sweep in QEMU, [`sweep_row`] what they say, and
-//!   [`planted`] the kernel that it should find wrong.
+//!   [`planted`] the kernel that it should find wrong;
+//! - [`muster`]: all faults that can be planted, and what finds each.
 
 pub mod campaign;
 pub mod level;
+pub mod muster;
 pub mod picture;
 pub mod planted;
 pub mod sweep;

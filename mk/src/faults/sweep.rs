@@ -28,6 +28,8 @@ const DRIVER: &str = "ethdrv";
 const COPY: [&str; 2] = ["rt_try_copy", "rt_try_end"];
 /// Memory: little, since each audit goes over all of it.
 const MEMORY: u32 = 32;
+/// Boots of a pair at most: where one ends early, the next goes on behind.
+const BOOTS: u32 = 8;
 /// How long a boot may take.
 const LIMIT: Duration = Duration::from_secs(1800);
 
@@ -42,6 +44,8 @@ pub struct Sweep {
     pub point: Option<u64>,
     /// A kernel that makes a mistake: where it is, and which mistake.
     pub planted: Option<(PathBuf, String)>,
+    /// The first failure ends it: what comes after is not tried.
+    pub until_failure: bool,
 }
 
 /// What a boot says.
@@ -106,7 +110,10 @@ impl Sweep {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let order = pairs.clone();
         let step = Step::counted(format!("sweep on {cores} cores"), pairs.len() as u64);
-        let queue = Mutex::new(VecDeque::from(pairs));
+        let queue = Queue {
+            pairs: Mutex::new(VecDeque::from(pairs)),
+            until_failure: self.until_failure,
+        };
         let (said, events) = mpsc::channel();
         let mut rows = Vec::new();
         std::thread::scope(|scope| -> Result<()> {
@@ -164,24 +171,57 @@ fn of(launch: &Launch, pair: &Pair) -> Launch {
     launch
 }
 
+/// What is still to be swept.
+struct Queue {
+    pairs: Mutex<VecDeque<Pair>>,
+    until_failure: bool,
+}
+
+impl Queue {
+    fn next(&self) -> Option<Pair> {
+        self.pairs
+            .lock()
+            .map_or(None, |mut pairs| pairs.pop_front())
+    }
+
+    /// Something failed: nothing more is tried, if that was all that was to be known.
+    fn failed(&self) {
+        if self.until_failure
+            && let Ok(mut pairs) = self.pairs.lock()
+        {
+            pairs.clear();
+        }
+    }
+}
+
 /// Takes one after the other, until none is left.
-fn work(queue: &Mutex<VecDeque<Pair>>, launch: &Launch, said: Sender<Event>) -> Result<()> {
-    loop {
-        let next = queue.lock().map_or(None, |mut queue| queue.pop_front());
-        let Some(pair) = next else {
-            return Ok(());
-        };
+fn work(queue: &Queue, launch: &Launch, said: Sender<Event>) -> Result<()> {
+    while let Some(pair) = queue.next() {
         let mut row = Row::new(pair);
-        let outcome = boot(&of(launch, &row.pair), |line| {
-            row.take(line);
-            if row.at.is_multiple_of(16) {
-                // Whoever listened is gone only when everything ends.
-                let _ = said.send(Event::Line(row.clone()));
+        for _ in 0..BOOTS {
+            let (mut launch, before) = (of(launch, &row.pair), row.at);
+            launch.append.push(format!("part={before}/1"));
+            if queue.until_failure {
+                launch.append.push("until=failure".into());
             }
-        })?;
-        row.end(&outcome);
+            row.begin();
+            let outcome = boot(&launch, |line| {
+                row.take(line);
+                if row.at.is_multiple_of(16) {
+                    // Whoever listened is gone only when everything ends.
+                    let _ = said.send(Event::Line(row.clone()));
+                }
+            })?;
+            if row.end(&outcome) || queue.until_failure || row.at == before {
+                break;
+            }
+        }
+        if row.failures > 0 {
+            queue.failed();
+        }
         let _ = said.send(Event::Ended(row));
     }
+    Ok(())
 }
 
 /// Boots, and hands over each line of the console.

@@ -41,8 +41,14 @@ pub struct Row {
     pub checks: u64,
     /// The longest stretch with interrupts off, in instructions, and what took it.
     pub longest: (u64, String),
-    /// What is wrong, and at which point.
+    /// Points that failed.
+    pub failures: u64,
+    /// What was wrong first, and at which point.
     pub failure: Option<(u64, String)>,
+    /// Points that this boot began.
+    begun: u64,
+    /// What is wrong at this point was told.
+    told: bool,
     /// The kernel's last words.
     last: String,
     over: bool,
@@ -58,20 +64,31 @@ impl Row {
             points: 0,
             checks: 0,
             longest: (0, String::new()),
+            failures: 0,
             failure: None,
+            begun: 0,
+            told: false,
             last: String::new(),
             over: false,
         }
+    }
+
+    /// A boot begins, of which there may be several.
+    pub fn begin(&mut self) {
+        (self.begun, self.told, self.over) = (0, false, false);
+        self.last.clear();
     }
 
     /// Takes in a line of the console.
     pub fn take(&mut self, line: &str) {
         if let Some(number) = line.strip_prefix("at ") {
             self.at = number.parse().unwrap_or(self.at);
+            self.begun += 1;
+            self.told = false;
             return;
         }
         let Some(rest) = line.strip_prefix("sweep: ") else {
-            if line.contains("kernel") && self.failure.is_none() {
+            if line.contains("audit") || line.contains("panic") {
                 self.last = line.into();
             }
             return;
@@ -80,34 +97,44 @@ impl Row {
         let number = |n: usize| words.get(n).and_then(|word| word.parse().ok()).unwrap_or(0);
         match words.first() {
             Some(&"begin") => self.entries = number(3),
-            Some(&"FAILED") => {
-                let what = rest.split_once(": ").map_or("", |(_, what)| what);
-                let mut what = what.to_owned();
-                if !self.last.is_empty() {
-                    what = format!("{what} ({})", self.last);
-                }
-                self.failure = Some((self.at, what));
-            }
-            Some(&"can't") => self.failure = Some((self.at, rest.to_owned())),
+            Some(&"FAILED") => self.fail(rest.split_once(": ").map_or("", |(_, what)| what)),
+            // After a failure that is the end of it, and no other.
+            Some(&"can't") if !self.told => self.fail(rest),
             Some(&"done") => {
-                (self.points, self.checks) = (number(3), number(5));
-                self.longest = (number(8), words.get(9..).unwrap_or(&[]).join(" "));
+                self.points += number(3);
+                self.checks += number(5);
+                self.begun = 0;
+                if number(8) >= self.longest.0 {
+                    self.longest = (number(8), words.get(9..).unwrap_or(&[]).join(" "));
+                }
             }
             Some(&"over,") => self.over = true,
             _ => {}
         }
     }
 
-    /// The boot ended.
-    pub fn end(&mut self, outcome: &Outcome) {
-        let fine = *outcome == Outcome::Halted && self.over;
-        if !fine && self.failure.is_none() {
-            let last = match &self.last[..] {
+    /// Something is wrong at this point.
+    fn fail(&mut self, what: &str) {
+        self.told = true;
+        self.failures += 1;
+        let last = std::mem::take(&mut self.last);
+        self.failure.get_or_insert_with(|| {
+            let last = match &last[..] {
                 "" => String::new(),
                 last => format!(" ({last})"),
             };
-            self.failure = Some((self.at, format!("{outcome}{last}")));
+            (self.at, format!("{what}{last}"))
+        });
+    }
+
+    /// The boot ended. `false`: before its time, and the points behind this one are still to be tried.
+    pub fn end(&mut self, outcome: &Outcome) -> bool {
+        let fine = self.over && (*outcome == Outcome::Halted || self.failures > 0);
+        if !fine && !self.told {
+            self.fail(&outcome.to_string());
         }
+        self.points += std::mem::take(&mut self.begun);
+        self.over || self.at == 0
     }
 
     /// Where it is, for people.
@@ -120,14 +147,19 @@ impl Row {
     }
 }
 
-/// Whether everything was tried that should be, and nothing failed.
+/// Whether something was tried, and nothing failed.
 pub fn is_sound(all: &[Row]) -> bool {
-    let fine = |row: &Row| row.failure.is_none() && row.longest.0 <= LONGEST;
-    all.iter().all(fine) && all.iter().any(|row| row.points > 0)
+    all.iter().all(|row| row.failures == 0) && all.iter().any(|row| row.points > 0)
+}
+
+/// Whether interrupts were measured, and never off for longer than they may be.
+pub fn is_bounded(all: &[Row]) -> bool {
+    let measured = |row: &Row| (1..=LONGEST).contains(&row.longest.0);
+    !all.is_empty() && all.iter().all(measured)
 }
 
 /// What was tried, what was checked, and what failed, with the command that plays each failure again.
-pub fn table(all: &[Row]) -> String {
+pub fn table(all: &[Row], planted: Option<&str>) -> String {
     let heading = [
         "scenario",
         "destroyed",
@@ -143,7 +175,7 @@ pub fn table(all: &[Row]) -> String {
             row.pair.target.clone(),
             grouped(row.points),
             grouped(row.checks),
-            u64::from(row.failure.is_some()).to_string(),
+            grouped(row.failures),
             grouped(row.longest.0),
         ]);
     }
@@ -154,7 +186,7 @@ pub fn table(all: &[Row]) -> String {
         String::new(),
         sum(|row| row.points),
         sum(|row| row.checks),
-        sum(|row| row.failure.is_some().into()),
+        sum(|row| row.failures),
         longest.map_or(String::new(), |row| grouped(row.longest.0)),
     ]);
     let mut text = rows(&lines);
@@ -169,13 +201,28 @@ pub fn table(all: &[Row]) -> String {
     for row in all {
         if let Some((point, what)) = &row.failure {
             let Pair { scenario, target } = &row.pair;
+            let place = match (point, row.failures) {
+                (0, _) => "before anything was destroyed".to_owned(),
+                (point, 1) => format!("{target} destroyed at entry {point}"),
+                (point, _) => format!("{target} destroyed at entry {point}, and others"),
+            };
+            let again = again(row, planted);
             text.push_str(&format!(
-                "\n{scenario}, {target} destroyed at entry {point}: {what}\n  again, at length:\n    \
-                 cargo mk faults --level qemu --scenario {scenario} --target {target} --point {point}\n"
+                "\n{scenario}, {place}: {what}\n  again, at length:\n    {again}\n"
             ));
         }
     }
     text
+}
+
+/// The command that plays a row's first failure again.
+pub fn again(row: &Row, planted: Option<&str>) -> String {
+    let Pair { scenario, target } = &row.pair;
+    let point = row.failure.as_ref().map_or(0, |(point, _)| *point);
+    let planted = planted.map_or(String::new(), |name| format!(" --planted {name}"));
+    format!(
+        "cargo mk faults --level qemu --scenario {scenario} --target {target} --point {point}{planted}"
+    )
 }
 
 #[cfg(test)]
@@ -198,13 +245,49 @@ mod tests {
         ] {
             row.take(line);
         }
-        row.end(&Outcome::Halted);
+        assert!(row.end(&Outcome::Halted));
         assert_eq!((row.entries, row.points, row.checks), (42, 2, 24));
         assert_eq!(row.longest, (4711, "range.3".into()));
         assert_eq!(row.failure, None);
-        assert!(is_sound(&[row.clone()]));
+        assert!(is_sound(&[row]));
+    }
+
+    #[test]
+    fn interrupts_that_are_off_for_too_long_are_told() {
+        let mut row = row();
+        assert!(!is_bounded(&[row.clone()]), "nothing was measured");
+        row.longest.0 = LONGEST;
+        assert!(is_bounded(&[row.clone()]));
         row.longest.0 = LONGEST + 1;
-        assert!(!is_sound(&[row]), "revocation is bounded");
+        assert!(!is_bounded(&[row]));
+        assert!(!is_bounded(&[]));
+    }
+
+    #[test]
+    fn a_row_goes_on_after_a_failure_and_counts_all() {
+        let mut row = row();
+        for line in [
+            "sweep: begin attach bank 42",
+            "at 1",
+            "sweep: FAILED attach bank 1: first",
+            "at 2",
+            "at 3",
+            "sweep: FAILED attach bank 3: second",
+            "at 4",
+            "kernel panic: oh",
+        ] {
+            row.take(line);
+        }
+        assert!(!row.end(&Outcome::Panicked), "there are points behind it");
+        assert_eq!((row.points, row.failures), (4, 3));
+        row.begin();
+        row.take("sweep: begin attach bank 42");
+        row.take("at 5");
+        row.take("sweep: done attach bank 1 points 12 checks longest 4711 range.3");
+        row.take("sweep: over, 0 failures");
+        assert!(row.end(&Outcome::Halted));
+        assert_eq!(row.failure, Some((1, "first".into())));
+        assert_eq!(row.points, 5);
     }
 
     #[test]
@@ -214,11 +297,11 @@ mod tests {
         row.take("kernel: audit: object 3: void, with a home (a page, Live)");
         row.take("sweep: FAILED attach bank 7: the kernel doesn't agree with itself");
         row.end(&Outcome::TestFailed);
-        let text = table(&[row.clone()]);
+        let text = table(&[row.clone()], Some("keep-home"));
         assert!(!is_sound(&[row]));
         assert!(text.contains("at entry 7: the kernel doesn't agree with itself (kernel: audit: "));
         assert!(
-            text.contains("--scenario attach --target bank --point 7\n"),
+            text.contains("--scenario attach --target bank --point 7 --planted keep-home\n"),
             "{text}"
         );
     }

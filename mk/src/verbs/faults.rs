@@ -11,10 +11,11 @@ use crate::checkout::Checkout;
 use crate::checks::Tally;
 use crate::cli::{FaultOptions, TestOptions};
 use crate::faults::campaign::build;
+use crate::faults::muster;
 use crate::faults::picture::picture;
 use crate::faults::planted::planted_kernel;
 use crate::faults::sweep::Sweep;
-use crate::faults::sweep_row::{is_sound, table as sweep_table};
+use crate::faults::sweep_row::{Row, is_bounded, is_sound, table as sweep_table};
 use crate::faults::table::table;
 use crate::faults::{Campaign, Extent, Level, Totals};
 
@@ -22,6 +23,14 @@ use crate::faults::{Campaign, Extent, Level, Totals};
 const SHORT: &str = "faults: a short campaign";
 const PLANTED: &str = "faults: a planted fault fails a campaign";
 const SWEPT: &str = "faults: two scenarios swept in QEMU";
+const BOUNDED: &str =
+    "faults: interrupts are never off for more than 20,000 instructions of the sweep";
+const PLANTED_SWEPT: &str = "faults: a planted fault fails a sweep";
+/// The fault that the short sweep is to find, and where.
+const PLANTED_FAULT: &str = "free-pinned";
+const PLANTED_PAIR: [&str; 2] = ["attach", "bank"];
+/// What stands for each planted fault.
+const ALL: &str = "all";
 /// The scenarios of the short sweep, and what is destroyed in them.
 const SWEPT_SCENARIOS: [&str; 2] = ["receive-flip,attach", "bank"];
 /// Seeds of the short campaign: a few seconds.
@@ -29,6 +38,9 @@ const SEEDS: u64 = 20;
 
 /// Plays a campaign; fails if a run does.
 pub(super) fn faults(options: &FaultOptions) -> Result<ExitCode> {
+    if options.planted.as_deref() == Some(ALL) {
+        return muster();
+    }
     if options.level == Level::Qemu {
         return sweep(options);
     }
@@ -65,10 +77,27 @@ fn sweep(options: &FaultOptions) -> Result<ExitCode> {
         target: options.target.clone(),
         point: options.point,
         planted,
+        until_failure: false,
     };
     let rows = sweep.play(&prepared)?;
-    println!("{}", sweep_table(&rows));
-    Ok(match is_sound(&rows) {
+    println!("{}", sweep_table(&rows, options.planted.as_deref()));
+    Ok(match is_sound(&rows) && is_bounded(&rows) {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    })
+}
+
+/// Plants all faults, one after the other; fails if one isn't found wherever it is looked for.
+fn muster() -> Result<ExitCode> {
+    let prepared = Prepared::new()?;
+    let sim = build(&prepared.checkout, true, true)?;
+    let plants = muster::list(&sim)?;
+    let mut searches = muster::simulate(&sim, &plants)?;
+    let kernel = planted_kernel(&prepared)?;
+    searches.extend(muster::sweep(&prepared, &kernel, &plants)?);
+    searches.sort_by_key(|search| plants.iter().position(|plant| *plant == search.plant));
+    println!("{}", muster::table(&searches));
+    Ok(match muster::is_sound(&plants, &searches) {
         true => ExitCode::SUCCESS,
         false => ExitCode::FAILURE,
     })
@@ -104,8 +133,17 @@ pub(super) fn check(checkout: &Checkout, options: &TestOptions) -> Tally {
         (Some(filter), false) => name.contains(filter.as_str()),
         (Some(filter), true) => name == filter,
     };
-    if wanted(SWEPT) {
-        tally.check(SWEPT, sweeps_are_sound());
+    if wanted(SWEPT) || wanted(BOUNDED) {
+        let rows = short_sweep();
+        if wanted(SWEPT) {
+            tally.check(SWEPT, is_sound(&rows));
+        }
+        if wanted(BOUNDED) {
+            tally.check(BOUNDED, is_bounded(&rows));
+        }
+    }
+    if wanted(PLANTED_SWEPT) {
+        tally.check(PLANTED_SWEPT, a_planted_fault_fails_a_sweep());
     }
     let campaign = Campaign {
         seed: 1,
@@ -146,8 +184,8 @@ pub(super) fn check(checkout: &Checkout, options: &TestOptions) -> Tally {
     tally
 }
 
-/// Two scenarios, each point of them.
-fn sweeps_are_sound() -> bool {
+/// Two scenarios, each point of them. Nothing, if they can't be swept.
+fn short_sweep() -> Vec<Row> {
     let [scenario, target] = SWEPT_SCENARIOS.map(|name| Some(name.to_owned()));
     let sweep = Sweep {
         scenario,
@@ -156,9 +194,31 @@ fn sweeps_are_sound() -> bool {
     };
     let rows = Prepared::new().and_then(|prepared| sweep.play(&prepared));
     match &rows {
-        Ok(rows) if is_sound(rows) => {}
-        Ok(rows) => println!("{}", sweep_table(rows)),
+        Ok(rows) if is_sound(rows) && is_bounded(rows) => {}
+        Ok(rows) => println!("{}", sweep_table(rows, None)),
         Err(error) => println!("{error:#}"),
     }
-    rows.is_ok_and(|rows| is_sound(&rows))
+    rows.unwrap_or_default()
+}
+
+/// A kernel that makes a mistake is found, at a point: before the first everything is as it should be.
+fn a_planted_fault_fails_a_sweep() -> bool {
+    let swept = || {
+        let prepared = Prepared::new()?;
+        let [scenario, target] = PLANTED_PAIR.map(|name| Some(name.to_owned()));
+        let sweep = Sweep {
+            scenario,
+            target,
+            planted: Some((planted_kernel(&prepared)?, PLANTED_FAULT.into())),
+            until_failure: true,
+            ..Sweep::default()
+        };
+        sweep.play(&prepared)
+    };
+    let rows = swept();
+    if let Err(error) = &rows {
+        println!("{error:#}");
+    }
+    let at_a_point = |row: &Row| row.failure.as_ref().is_some_and(|(point, _)| *point > 0);
+    rows.is_ok_and(|rows: Vec<Row>| rows.iter().any(at_a_point))
 }

@@ -38,6 +38,9 @@ struct Options {
     /// Plant a fault, which should be found. Those of the kernel's need the feature `planted`.
     #[arg(long)]
     planted: Option<String>,
+    /// Only list the faults that can be planted: in each line one, and whose mistake it is.
+    #[arg(long)]
+    list_planted: bool,
     /// Print everything that happens.
     #[arg(long)]
     trace: bool,
@@ -62,6 +65,12 @@ fn main() -> ExitCode {
     let options = Options::parse();
     // A program that panics is a finding like others.
     std::panic::set_hook(Box::new(|panic| eprintln!("{panic}")));
+    if options.list_planted {
+        for plant in Plant::all() {
+            println!("{} {}", plant.name(), plant.whose());
+        }
+        return ExitCode::SUCCESS;
+    }
     let scenarios: Vec<Scenario> = Scenario::ALL
         .into_iter()
         .filter(|scenario| options.scenario == "all" || options.scenario == scenario.name())

@@ -64,6 +64,17 @@ impl Plant {
         }
     }
 
+    /// Whose mistake it is: the machine's, the kernel's, the driver's.
+    pub const fn whose(self) -> &'static str {
+        match self {
+            #[cfg(feature = "planted")]
+            Plant::Kernel(_) => "kernel",
+            #[cfg(feature = "planted")]
+            Plant::Driver(_) => "driver",
+            _ => "machine",
+        }
+    }
+
     /// The one with this name.
     pub fn named(name: &str) -> Option<Plant> {
         Plant::all().into_iter().find(|plant| plant.name() == name)

@@ -11,8 +11,8 @@
 //! for a time to pass. Under instruction counting everything comes out the same again.
 //!
 //! Words of the kernel's command line: `scenario=NAME`, `target=bank|session|driver`, `point=N` (that one
-//! alone, told at length), `part=I/K` (every K-th point from I on), `every=K`, `try=FIRST:END` (the
-//! addresses of `try_copy` in the driver).
+//! alone, told at length), `part=I/K` (every K-th point after I), `until=failure` (the first one ends it),
+//! `try=FIRST:END` (the addresses of `try_copy` in the driver).
 #![no_std]
 #![no_main]
 
@@ -21,6 +21,8 @@ extern crate alloc;
 mod driver;
 mod options;
 mod point;
+mod promises;
+mod relics;
 mod rig;
 mod scenario;
 mod start;

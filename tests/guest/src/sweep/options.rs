@@ -12,8 +12,10 @@ pub struct Options {
     pub list: bool,
     /// One point, to be told at length.
     pub point: Option<u64>,
-    /// Every so many points, from this one on.
+    /// Every so many points, after this one.
     pub part: (u64, u64),
+    /// The first failure ends it.
+    pub until_failure: bool,
     /// Where `try_copy` lies in the driver.
     pub copies: (u64, u64),
 }
@@ -43,6 +45,7 @@ impl Options {
         });
         Ok(Options {
             list: word("list").is_some(),
+            until_failure: word("until") == Some("failure"),
             scenario: word("scenario").map(ToString::to_string),
             target: word("target").map(ToString::to_string),
             point: point.map_err(|_| "point=N needs a number")?,

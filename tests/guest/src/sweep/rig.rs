@@ -10,6 +10,7 @@ use guest::children::{BANK, Nursery};
 use guest::sweeping::{Role, bit, grant};
 use init::archive::Archive;
 use init::boot::Boot;
+use init::host::priority;
 use rt::child::{Child, Grant, Program};
 use rt::{Kernel, RevocableMapping};
 use sys::bank::Bank;
@@ -18,6 +19,8 @@ use sys::{Cap, Sys};
 
 use crate::driver::Driver;
 use crate::options::Options;
+use crate::promises::Promises;
+use crate::relics::Relics;
 use crate::scenario::{Scenario, Target};
 use crate::start::{archive, image, postcard, start_program, take};
 use crate::traffic::Stream;
@@ -28,6 +31,8 @@ const WITNESS: [u8; 6] = [2, 0, 0, 0, 0, 1];
 const VICTIM: [u8; 6] = [2, 0, 0, 0, 0, 2];
 /// Nobody is more urgent than the injector.
 const URGENT: u8 = 62;
+/// One who takes its time is less urgent than the clients, and more so than this program.
+const LEISURELY: u8 = priority::INIT + 2;
 /// Limit of its bank.
 const INJECTOR_LIMIT: u64 = 128;
 /// Notification bits of this program's.
@@ -69,6 +74,10 @@ pub struct Rig {
     pub ports: [Attachment; 2],
     /// Where `try_copy` lies in the driver.
     pub copies: (u64, u64),
+    /// What was the victim's.
+    pub relics: Relics,
+    /// What the kernel owes to everybody.
+    pub promises: Promises,
     archive: Archive<'static>,
     frames: u64,
     injector: Child,
@@ -81,6 +90,7 @@ impl Rig {
     pub fn start(boot: &Boot, options: &Options) -> Result<Rig, Failure> {
         let archive = archive(boot)?;
         let driver = Driver::start(&archive, Cap::at(take()?))?;
+        let function = driver.function;
         let ports = make_ports(&driver, Pinning::Session)?;
         let (mut witness, victim) = (User::new(WITNESS)?, User::new(VICTIM)?);
         witness.start(&archive, &ports[0])?;
@@ -92,6 +102,8 @@ impl Rig {
             streams: [Stream::new(WITNESS), Stream::new(VICTIM)],
             ports,
             copies: options.copies,
+            relics: Relics::new()?,
+            promises: Promises::new(function)?,
             archive,
             frames: boot.frames.into(),
             injector,
@@ -136,6 +148,14 @@ impl Rig {
         for port in &mut self.ports {
             port.remove(&self.driver)?;
         }
+        let priority = match scenario.slowly {
+            true => LEISURELY,
+            false => URGENT,
+        };
+        self.injector
+            .process
+            .set_priority(&Kernel, priority)
+            .map_err(during("setting the injector's priority"))?;
         self.renew_ports(scenario)?;
         self.use_up_pool(scenario)
     }
@@ -154,7 +174,10 @@ impl Rig {
     fn renew_ports(&mut self, scenario: &Scenario) -> Result<(), Failure> {
         self.ports = make_ports(&self.driver, scenario.pinning)?;
         self.set_receive(scenario.receive)?;
-        self.witness.give_port(&self.ports[0])?;
+        match self.witness.is_there() {
+            true => self.witness.give_port(&self.ports[0])?,
+            false => self.witness.start(&self.archive, &self.ports[0])?,
+        }
         self.attach(&self.witness, 0)
     }
 
@@ -180,6 +203,9 @@ impl Rig {
             self.traffic(scenario.before, true)?;
             self.nothing_is_missing()?;
         }
+        // The same objects were sold again.
+        self.relics.are_void()?;
+        self.relics.keep(self.victim.bank)?;
         self.streams[1].forget();
         Ok(())
     }
@@ -217,6 +243,12 @@ impl Rig {
         self.streams.iter_mut().for_each(Stream::forget);
         self.renew_ports(scenario)?;
         self.use_up_pool(scenario)
+    }
+
+    /// Starts everything again, whatever state it is in.
+    pub fn start_over(&mut self, scenario: &Scenario) -> Result<(), Failure> {
+        self.witness.end();
+        self.revive(scenario)
     }
 
     /// Everybody who was not revoked lives, and is served.

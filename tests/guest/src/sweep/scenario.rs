@@ -42,6 +42,9 @@ pub struct Scenario {
     pub attached: bool,
     /// Instructions of `try_copy` are counted, not entries.
     pub copies: bool,
+    /// The injector is less urgent than driver and clients: its first step comes at the entry, the others
+    /// when they have nothing to do, and what they do meanwhile they do with a bank that is half gone.
+    pub slowly: bool,
     /// Frames to each before it begins.
     pub before: u64,
     /// What happens.
@@ -49,6 +52,20 @@ pub struct Scenario {
     /// A counter of the witness's that grows by that, unless it is another scenario than it says.
     pub shows: Option<Counter>,
     targets: &'static [Target],
+}
+
+impl Scenario {
+    /// Whether the driver is told of the destruction, because it has pinned what is destroyed: receive pages,
+    /// unless they are copied to, which belong to the session, or what the victim sends from. Otherwise it
+    /// finds out when it looks.
+    pub fn is_told(&self, target: Target) -> bool {
+        let receives = self.receive.strategy != Strategy::Copy;
+        match target {
+            Target::Bank => receives || self.pinning == Pinning::Session,
+            Target::Session => receives,
+            Target::Driver => false,
+        }
+    }
 }
 
 /// Length of the frame that is copied: with something of each step that copying takes.
@@ -65,6 +82,7 @@ const PLAIN: Scenario = Scenario {
     pinning: Pinning::Session,
     attached: true,
     copies: false,
+    slowly: false,
     before: 2,
     act: receive_frames,
     shows: None,
@@ -166,6 +184,29 @@ static SCENARIOS: &[Scenario] = &[
         name: "try-copy",
         copies: true,
         act: frame_of_the_victim,
+        ..PLAIN
+    },
+    Scenario {
+        name: "slow-receive",
+        slowly: true,
+        receive: receive(Strategy::Hybrid, false),
+        targets: &[Bank, Session],
+        ..PLAIN
+    },
+    Scenario {
+        name: "slow-exchange",
+        slowly: true,
+        receive: receive(Strategy::Flip, false),
+        act: frames_of_the_witness,
+        shows: Some(Counter::Exchanged),
+        targets: &[Bank, Session],
+        ..PLAIN
+    },
+    Scenario {
+        name: "slow-transmit",
+        slowly: true,
+        pinning: Pinning::Frame,
+        act: send,
         targets: &[Bank, Session],
         ..PLAIN
     },

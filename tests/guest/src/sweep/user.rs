@@ -178,6 +178,11 @@ impl User {
         let _ = self.orders[order as usize].signal(&Kernel);
     }
 
+    /// Whether it was started, and not ended since.
+    pub fn is_there(&self) -> bool {
+        self.child.is_some()
+    }
+
     /// Whether it waits for something to do.
     pub fn is_alive(&self) -> bool {
         let info = self.child.map(|child| child.process.info(&Kernel));
