@@ -65,6 +65,12 @@ impl Flights {
         self.flights.len() - self.free.len()
     }
 
+    /// Whether the device has any of them: sessions may have the others.
+    #[cold]
+    pub fn device_has_any(&self) -> bool {
+        self.flights.iter().any(|flight| flight.device)
+    }
+
     /// Frames that are done, ever.
     pub const fn left_ever(&self) -> u64 {
         self.done

@@ -48,13 +48,15 @@ pub enum Kind {
 pub enum BadRun {
     /// The next piece isn't there, or somewhere else.
     BreaksOff,
-    /// A piece that others follow ends short of its page's end, or holds nothing.
+    /// A piece that others follow ends short of its page's end.
     Short {
         /// First byte.
         offset: u32,
         /// Bytes.
         length: u32,
     },
+    /// A piece has no bytes.
+    Empty,
 }
 
 impl core::fmt::Display for Kind {
@@ -73,6 +75,7 @@ impl core::fmt::Display for Kind {
                         "a frame to send isn't whole: it breaks off in place {page}"
                     )
                 }
+                BadRun::Empty => write!(f, "a piece of a frame, in place {page}, has no bytes"),
                 BadRun::Short { offset, length } => {
                     write!(
                         f,

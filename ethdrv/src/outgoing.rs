@@ -25,7 +25,7 @@ pub struct TransmitPage {
 }
 
 /// A frame that a client wants to send, checked: each of its parts lies in a transmit page, within it,
-/// in memory that is not in transmission.
+/// in memory that is not in transmission; and none is empty, unless it is all there is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Outgoing {
     /// Index in the `transmit` ring of the entry that it begins with.
@@ -74,6 +74,13 @@ impl<P: Program, M: Mem> Session<P, M> {
                 .transmit
                 .pop(&self.transmit_memory)?
                 .ok_or(End::Misbehaved(Kind::TransmitUnfinished))?;
+            if entry.length == 0 {
+                let page = entry.page;
+                return Err(End::Misbehaved(Kind::TransmitRun {
+                    page,
+                    what: BadRun::Empty,
+                }));
+            }
             more = self.check(entry).map_err(End::Misbehaved)?;
         }
         Ok(true)
@@ -94,7 +101,13 @@ impl<P: Program, M: Mem> Session<P, M> {
             return Err(Kind::TransmitFlags(flags));
         }
         let more = flags & MORE != 0;
-        if more && (length == 0 || offset + length != PAGE_SIZE as u32) {
+        if more && length == 0 {
+            return Err(Kind::TransmitRun {
+                page: place,
+                what: BadRun::Empty,
+            });
+        }
+        if more && offset + length != PAGE_SIZE as u32 {
             // A part that others follow fills its page.
             let what = BadRun::Short { offset, length };
             return Err(Kind::TransmitRun { page: place, what });

@@ -21,7 +21,7 @@ use crate::multicast::{Fanout, Item, Sender, Where};
 use crate::outgoing::Outgoing;
 use crate::session::Session;
 use crate::transmit::LEAST_COST;
-use crate::transport::{Piece, Transport};
+use crate::transport::{Piece, Refused, Transport};
 
 /// What a frame passes through.
 pub(crate) struct Outlet<'a, P: Program, T> {
@@ -102,8 +102,15 @@ impl<P: Program, T: Transport> Outlet<'_, P, T> {
                 rest,
             });
         }
-        if !self.queue(from.number, session, token, head) {
-            return Ok(Sent::Blocked);
+        match self.queue(from.number, session, token, head) {
+            Ok(()) => {}
+            // Only what the device has can make room: without that, it would be waited for in vain.
+            Err(Refused::Full) if self.flights.device_has_any() => return Ok(Sent::Blocked),
+            Err(_) => {
+                from.counters.count(Counter::Untaken);
+                session.finish_frame();
+                return Ok(Sent::Done(0));
+            }
         }
         count(from.counters, length);
         let borrowed = if length > head.length {
@@ -184,9 +191,18 @@ impl<P: Program, T: Transport> Outlet<'_, P, T> {
         Ok(Ok(header.destination))
     }
 
-    /// Queues a frame's pieces. `false`: the device takes no more.
+    /// Queues a frame's pieces.
+    ///
+    /// # Errors
+    /// The device doesn't take it now, or never.
     #[inline]
-    fn queue(&mut self, number: PortNumber, session: &Session<P>, token: u16, head: Part) -> bool {
+    fn queue(
+        &mut self,
+        number: PortNumber,
+        session: &Session<P>,
+        token: u16,
+        head: Part,
+    ) -> Result<(), Refused> {
         let rest = Behind::of(&session.outgoing, head.length);
         let head = self.buffers.copy_piece(token, head.length);
         let piece = |part: Part| {
@@ -198,7 +214,7 @@ impl<P: Program, T: Transport> Outlet<'_, P, T> {
                 length: part.length,
             }
         };
-        let queued = match rest.parts {
+        match rest.parts {
             [] => self.transport.transmit(&[head], token),
             [part] => {
                 let pieces = [head, piece(behind(*part, rest.skip))];
@@ -211,8 +227,7 @@ impl<P: Program, T: Transport> Outlet<'_, P, T> {
                 }
                 self.transport.transmit(&pieces[..1 + parts.len()], token)
             }
-        };
-        queued.is_ok()
+        }
     }
 }
 

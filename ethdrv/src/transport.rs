@@ -75,6 +75,33 @@ impl core::fmt::Display for Full {
 
 impl core::error::Error for Full {}
 
+/// Why a frame was not queued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// The queue takes no more for now.
+    Full,
+    /// The queue never takes this one: it has no pieces, or too many, or one of them has no bytes.
+    Unfit,
+}
+
+impl core::fmt::Display for Refused {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Refused::Full => Full.fmt(f),
+            Refused::Unfit => f.write_str("the device's queue never takes such a frame"),
+        }
+    }
+}
+
+impl core::error::Error for Refused {}
+
+/// Whether the pieces of a frame are such as a queue takes, `most` at most. For transports that don't
+/// leave it to theirs.
+#[inline]
+pub fn fit(pieces: &[Piece], most: usize) -> bool {
+    (1..=most).contains(&pieces.len()) && pieces.iter().all(|piece| piece.length > 0)
+}
+
 /// The device said something that its own queue disproves. It was passed over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DeviceFault {
@@ -140,14 +167,15 @@ pub trait Transport {
         headroom: impl FnOnce(u16, u32) -> Option<u16>,
     ) -> Result<Option<Received>, DeviceFault>;
 
-    /// Queues a frame: its pieces in order, 1 to `pieces` of them. `transmit_headroom` bytes before
+    /// Queues a frame: its pieces in order, 1 to `pieces` of them, none of them empty. `transmit_headroom` bytes before
     /// the first piece are the transport's to send along. The memory stays as it is until the token
     /// comes back. The caller uses no token twice at a time, and only tokens below
     /// `transmit_capacity`.
     ///
     /// # Errors
-    /// [`Full`]: no room now. Nothing was queued.
-    fn transmit(&mut self, pieces: &[Piece], token: u16) -> Result<(), Full>;
+    /// [`Refused`]: nothing was queued. A caller that waits for room asks again when frames of its own
+    /// have left: for what is [unfit](Refused::Unfit) it would wait for ever.
+    fn transmit(&mut self, pieces: &[Piece], token: u16) -> Result<(), Refused>;
 
     /// Takes the token of a frame that the device is done with, in whatever order.
     ///

@@ -24,7 +24,9 @@ use virtio::queue::{Error as QueueError, Misbehaviour};
 use virtio::transport::{Doorbell, Error as DeviceError};
 use virtio::{Buffer, Queue};
 
-use crate::transport::{DeviceFault, Full, Information, Interest, Piece, Received, Transport};
+use crate::transport::{
+    DeviceFault, Full, Information, Interest, Piece, Received, Refused, Transport,
+};
 use device::{HEADER, MOST_MTU};
 use filter::{Filter, Mode};
 use merge::{Merge, Wrong};
@@ -126,6 +128,19 @@ impl<R: Mem, M: Mem> VirtioNet<R, M> {
         (!core::mem::replace(&mut self.told, true)).then_some(DeviceFault {
             what: "what makes its queue useless",
         })
+    }
+
+    /// Why a frame was not queued.
+    #[cold]
+    fn refused(&mut self, error: QueueError) -> Refused {
+        match error {
+            QueueError::BadChain => Refused::Unfit,
+            QueueError::Full => Refused::Full,
+            error => {
+                self.fail(Failure::Transmit(error));
+                Refused::Full
+            }
+        }
     }
 
     /// Whether there is something to poll for: a failure too, until the policy was told of it.
@@ -233,7 +248,7 @@ impl<R: Mem, M: Mem> Transport for VirtioNet<R, M> {
     }
 
     #[inline]
-    fn transmit(&mut self, pieces: &[Piece], token: u16) -> Result<(), Full> {
+    fn transmit(&mut self, pieces: &[Piece], token: u16) -> Result<(), Refused> {
         let piece = |piece: &Piece| Buffer::to_device(piece.address, piece.length);
         // The header lies before the first piece, so they are one buffer (2.7.4.1 leaves the driver
         // the choice).
@@ -242,7 +257,7 @@ impl<R: Mem, M: Mem> Transport for VirtioNet<R, M> {
             Buffer::to_device(address, first.length.saturating_add(HEADER))
         };
         if pieces.len() > self.information.pieces.into() {
-            return Err(Full);
+            return Err(Refused::Unfit);
         }
         let queue = &mut self.transmit.queue;
         // Nearly every frame is one of the first three, whose lengths the queue is compiled for.
@@ -257,9 +272,9 @@ impl<R: Mem, M: Mem> Transport for VirtioNet<R, M> {
                 }
                 queue.post(&chain[..pieces.len()], token)
             }
-            _ => return Err(Full),
+            _ => return Err(Refused::Unfit),
         };
-        posted.map_err(|_| Full)
+        posted.map_err(|error| self.refused(error))
     }
 
     #[inline]

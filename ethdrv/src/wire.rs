@@ -20,7 +20,9 @@ mod end;
 use ring::{Consumer, Descriptor, Error, MORE, Producer};
 use sys::Mem;
 
-use crate::transport::{DeviceFault, Full, Information, Interest, Piece, Received, Transport};
+use crate::transport::{
+    DeviceFault, Full, Information, Interest, Piece, Received, Refused, Transport, fit,
+};
 
 pub use end::{Buffer, End, Span};
 
@@ -259,31 +261,35 @@ impl<M: Mem, K: FnMut()> Transport for Wire<M, K> {
     }
 
     #[inline]
-    fn transmit(&mut self, pieces: &[Piece], token: u16) -> Result<(), Full> {
+    fn transmit(&mut self, pieces: &[Piece], token: u16) -> Result<(), Refused> {
+        if !fit(pieces, PIECES) {
+            return Err(Refused::Unfit);
+        }
         let wanted = pieces.len() as u32;
         if self.sent.room() < wanted {
             match self.sent.refresh(&self.peer) {
                 Ok(room) if room >= wanted => {}
-                Ok(_) => return Err(Full),
+                Ok(_) => return Err(Refused::Full),
                 Err(error) => {
                     self.fail(error);
-                    return Err(Full);
+                    return Err(Refused::Full);
                 }
             }
         }
         let Some((last, others)) = pieces.split_last() else {
-            return Err(Full);
+            return Err(Refused::Unfit);
         };
         // There is room for all of them, so either all are queued or the memory is gone.
         for piece in others {
             self.tokens[self.sent.tail() as usize % self.tokens.len()] = GOES_ON;
             let entry = descriptor(piece, MORE);
-            self.sent.push(&self.own, entry).map_err(|_| Full)?;
+            let pushed = self.sent.push(&self.own, entry);
+            pushed.map_err(|_| Refused::Full)?;
         }
         self.tokens[self.sent.tail() as usize % self.tokens.len()] = token;
         self.sent
             .push(&self.own, descriptor(last, 0))
-            .map_err(|_| Full)
+            .map_err(|_| Refused::Full)
     }
 
     #[inline]

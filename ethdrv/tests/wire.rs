@@ -1,7 +1,7 @@
 //! Both ends of the simulated wire, against each other and against an end that lies.
 
 use abi::PAGE_SIZE;
-use ethdrv::transport::{Interest, Piece, Received, Transport};
+use ethdrv::transport::{Interest, Piece, Received, Refused, Transport};
 use ethdrv::wire::{Buffer, End, PIECES, Span, Wire, layout};
 use std::cell::Cell;
 use std::rc::Rc;
@@ -255,4 +255,29 @@ fn tokens_that_are_none_reach_the_policy_as_one_it_never_gave() {
     theirs.store_u32(INDEX_OF_RECEIVED, 1).unwrap();
     let received = driver.receive(|_, _| None).unwrap().unwrap();
     assert!(received.token >= driver.information().receive_capacity);
+}
+
+#[test]
+fn a_frame_with_a_piece_without_bytes_is_never_taken() {
+    let Both {
+        mut driver,
+        mut wire,
+        ..
+    } = both();
+    let (some, nothing) = (piece(0, 16, 128), piece(1, 4096, 0));
+    let unfit: [&[Piece]; 5] = [
+        &[],
+        &[nothing],
+        &[some, nothing],
+        &[some, nothing, some],
+        &[some; PIECES + 1],
+    ];
+    for pieces in unfit {
+        assert_eq!(driver.transmit(pieces, 1), Err(Refused::Unfit));
+    }
+    assert_eq!(driver.transmit(&[some], 1), Ok(()));
+    driver.flush();
+    let expected = [span(0, 16, 128), Span::default(), Span::default()];
+    assert_eq!(wire.sent(), Ok(Some(expected)));
+    assert_eq!(wire.sent(), Ok(None));
 }

@@ -61,6 +61,13 @@ fn take<P: Program>(stack: &mut Stack<P>, driver: &Session<P>) -> Result<Option<
             }));
         };
         count += 1;
+        if piece.length == 0 && (last.is_some() || piece.flags & MORE != 0) {
+            let page = piece.page;
+            return Err(misbehaved(Kind::TransmitRun {
+                page,
+                what: BadRun::Empty,
+            }));
+        }
         let more = check(&piece, stack.transmit_pages.len()).map_err(misbehaved)?;
         // No more than all entries of the ring, of a page each.
         fits &= length + piece.length <= limit;

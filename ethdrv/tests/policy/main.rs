@@ -21,3 +21,4 @@ mod sealed;
 mod send;
 mod switch;
 mod threshold;
+mod unfit;

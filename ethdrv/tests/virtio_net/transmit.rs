@@ -1,6 +1,6 @@
 //! Sending.
 
-use ethdrv::transport::{Full, Transport};
+use ethdrv::transport::{Refused, Transport};
 use virtio::Buffer;
 
 use crate::card::*;
@@ -22,8 +22,8 @@ fn sent_frames_carry_their_header_and_all_pieces() {
         card.transmit.give(chain.head.into(), 99);
         assert_eq!(card.net.transmitted(), Ok(Some(token)));
     }
-    assert_eq!(card.net.transmit(&[], 9), Err(Full));
-    assert_eq!(card.net.transmit(&[pieces[0]; 4], 9), Err(Full));
+    assert_eq!(card.net.transmit(&[], 9), Err(Refused::Unfit));
+    assert_eq!(card.net.transmit(&[pieces[0]; 4], 9), Err(Refused::Unfit));
     assert_eq!(card.net.transmitted(), Ok(None));
 }
 
@@ -49,7 +49,7 @@ fn a_frame_of_nine_thousand_bytes_goes_out_across_all_its_pages() {
     for (buffer, piece) in chain.buffers.iter().zip(&pieces).skip(1) {
         assert_eq!(*buffer, Buffer::to_device(piece.address, piece.length));
     }
-    assert_eq!(card.net.transmit(&[pieces[0]; 6], 2), Err(Full));
+    assert_eq!(card.net.transmit(&[pieces[0]; 6], 2), Err(Refused::Unfit));
 }
 
 #[test]
@@ -68,4 +68,26 @@ fn as_many_frames_as_it_says_fit_whatever_their_pieces() {
             }
         }
     }
+}
+
+#[test]
+fn a_piece_without_bytes_is_unfit_and_a_queue_that_is_full_only_full() {
+    let mut card = usual();
+    let whole = [piece(0x5010, 128), piece(0x7080, 72)];
+    let information = card.net.information();
+    assert_eq!(information.pieces, 3);
+    for token in 0..=information.transmit_capacity {
+        let gaps = [
+            [whole[0], piece(0x8000, 0), whole[1]],
+            [whole[0], whole[1], piece(0x8000, 0)],
+        ];
+        for pieces in gaps {
+            assert_eq!(card.net.transmit(&pieces, token), Err(Refused::Unfit));
+        }
+        // As many as it says fit, and the queue has room for some more of two pieces.
+        assert_eq!(card.net.transmit(&whole, token), Ok(()));
+    }
+    let full = (0..256).find_map(|token| card.net.transmit(&whole, token).err());
+    assert_eq!(full, Some(Refused::Full));
+    assert_eq!(card.net.failure(), None);
 }

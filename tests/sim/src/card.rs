@@ -37,7 +37,7 @@ const USUAL: Information = Information {
     frame_limit: 1514,
     receive_capacity: 8,
     transmit_capacity: 8,
-    pieces: 2,
+    pieces: 3,
     receive_headroom: HEADROOM,
     transmit_headroom: HEADROOM,
 };

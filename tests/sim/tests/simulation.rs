@@ -90,6 +90,7 @@ fn frames_arrive_whatever_others_do() {
             "frames sent to the wire",
             "frames of several pieces to send",
             "frames to groups received",
+            "frames broken up by hand",
             "groups joined and left",
             "copiers",
             "notification storms",

@@ -35,8 +35,8 @@
 //! | `transmit` | client, driver | a piece of a frame to send: page, offset, length in the transmit segment | driver and device are done with the memory, whatever became of the frame |
 //!
 //! A piece lies within a page. A frame is one piece, or a run of pieces: all but the last have the flag
-//! [`MORE`] and fill their page from their offset to its end. All pieces of a frame are published at
-//! once; no other flag means anything. Pieces under transmission don't share 256 aligned bytes of a
+//! [`MORE`] and fill their page from their offset to its end, and none of a run is empty. All pieces of a
+//! frame are published at once; no other flag means anything. Pieces under transmission don't share 256 aligned bytes of a
 //! page.
 //! Entries of `transmit` are released in order; frames of up to [`COPIED`] bytes at once, longer ones
 //! when they have left. What became of a frame stands in the statistics.

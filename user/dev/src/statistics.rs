@@ -63,6 +63,8 @@ counters! {
     TooLong = "too long",
     /// Not sent: it lies in more pieces than the device takes.
     Scattered = "in too many pieces",
+    /// Not sent: the device takes no such frame, ever.
+    Untaken = "never taken by the device",
     /// Not sent: the source MAC address isn't the port's.
     SpoofedMac = "source MAC not the port's",
     /// Not sent: the type is neither a protocol nor a length that fits the frame.

@@ -107,6 +107,7 @@ fn frames_that_break_off() {
         flags: 0,
         ..whole(1)
     };
+    let nothing = Descriptor { length: 0, ..last };
     let flags = Descriptor { flags: 2, ..last };
     let both = Descriptor {
         flags: MORE | 4,
@@ -117,6 +118,7 @@ fn frames_that_break_off() {
         &[whole(0), whole(1)],
         &[gap, last],
         &[whole(0), gap, last],
+        &[whole(0), nothing],
         &[flags],
         &[whole(0), both, last],
     ] {

@@ -6,7 +6,9 @@ use std::collections::{BTreeSet, VecDeque};
 use std::rc::Rc;
 
 use dev::Mac;
-use ethdrv::transport::{DeviceFault, Full, Information, Interest, Piece, Received, Transport};
+use ethdrv::transport::{
+    DeviceFault, Full, Information, Interest, Piece, Received, Refused, Transport, fit,
+};
 
 use super::kernel::Shared;
 
@@ -28,6 +30,8 @@ pub struct Device {
     pub wire: Vec<Vec<u8>>,
     /// Frames complete when the driver looks; otherwise when the test says.
     pub prompt: bool,
+    /// Why it takes no frame, if it takes none.
+    pub refuses: Option<Refused>,
     completed: VecDeque<u16>,
     /// Buffers of a frame that were filled and not given back yet.
     filled: VecDeque<Received>,
@@ -52,6 +56,7 @@ impl Device {
             sending: VecDeque::new(),
             wire: Vec::new(),
             prompt: true,
+            refuses: None,
             completed: VecDeque::new(),
             filled: VecDeque::new(),
             dropped: 0,
@@ -64,7 +69,7 @@ impl Device {
                 frame_limit,
                 receive_capacity: capacity,
                 transmit_capacity: capacity,
-                pieces: if frame_limit > FRAME_LIMIT { 5 } else { 2 },
+                pieces: if frame_limit > FRAME_LIMIT { 5 } else { 3 },
                 receive_headroom: HEADROOM,
                 transmit_headroom: HEADROOM,
             },
@@ -167,11 +172,17 @@ impl Transport for FakeDevice {
         Ok(device.filled.pop_front())
     }
 
-    fn transmit(&mut self, pieces: &[Piece], token: u16) -> Result<(), Full> {
+    /// Like a virtio queue: what that takes never is refused, and told apart from what it takes later.
+    fn transmit(&mut self, pieces: &[Piece], token: u16) -> Result<(), Refused> {
         let mut device = self.0.borrow_mut();
         assert!(token < device.information.transmit_capacity);
         assert!(device.sending.iter().all(|(_, other)| *other != token));
-        assert!(pieces.iter().all(|piece| piece.length > 0));
+        if !fit(pieces, device.information.pieces.into()) {
+            return Err(Refused::Unfit);
+        }
+        if let Some(refused) = device.refuses {
+            return Err(refused);
+        }
         device.sending.push_back((pieces.to_vec(), token));
         Ok(())
     }

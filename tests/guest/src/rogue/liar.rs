@@ -61,6 +61,7 @@ pub const LIES: &[(&str, Act)] = &[
         "a run that goes on in a page that is none of its own",
         |session, program, _| transmit(session, program, &[PAGE_OF_A_RUN, piece(998, 0, 60)]),
     ),
+    ("a run that goes on in no bytes", goes_on_in_no_bytes),
     ("a buffer that is in flight", twice),
     ("an index that jumps: transmit", |session, program, _| {
         jump(session, program, TRANSMIT.producer, 257)
@@ -145,6 +146,27 @@ fn jump(session: &mut Session<This>, program: &This, line: usize, index: u32) ->
         .transmit_memory()
         .release_u32(CONTROL + line, index)?;
     await_end(session, program)
+}
+
+/// Sends an honest frame that goes on in a piece without bytes, as no device's queue takes it.
+fn goes_on_in_no_bytes(
+    session: &mut Session<This>,
+    program: &'static This,
+    config: &Config,
+) -> Result<(), Lost> {
+    let own = (config.mac, own_address(config));
+    let nobody = (EVERYBODY, core::net::Ipv4Addr::BROADCAST);
+    let frame = forge::udp(nobody, own, 9, &[HONEST, &[0; 200]].concat());
+    let length = frame.len() as u32;
+    let offset = abi::PAGE_SIZE as u32 - length;
+    let start = FIRST_TRANSMIT_PAGE as usize * abi::PAGE_SIZE + offset as usize;
+    session.transmit_memory().write(start, &frame)?;
+    let whole = Descriptor {
+        flags: MORE,
+        ..piece(FIRST_TRANSMIT_PAGE, offset, length)
+    };
+    let nothing = piece(FIRST_TRANSMIT_PAGE + 1, 0, 0);
+    transmit(session, program, &[whole, nothing])
 }
 
 /// Sends a long frame, which the device reads where it lies, and at once the same memory again.

@@ -6,10 +6,11 @@ use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
 
+use abi::PAGE_SIZE;
 use abi::boot::slot;
 use abi::cap::Kind;
 use dev::bare::This;
-use dev::layout::{CONTROL, FILLED, FIRST_TRANSMIT_PAGE, RETURNED, TRANSMIT};
+use dev::layout::{CONTROL, FILLED, FIRST_TRANSMIT_PAGE, MORE, RETURNED, TRANSMIT};
 use dev::program::BANK;
 use dev::session::{Frame, Lost, Session, TransmitSegment};
 use log::info;
@@ -85,6 +86,7 @@ const ALL: &[(&str, Deed)] = &[
     ("forges", |it| it.forge()),
     ("indices", |it| it.index()),
     ("descriptors", |it| it.descriptor()),
+    ("runs", |it| it.run()),
     ("rewrites", |it| it.rewrite()),
     ("duplicates", |it| it.duplicate()),
     ("scribbles", |it| it.scribble()),
@@ -119,11 +121,15 @@ impl Vandal<'_> {
     }
 
     fn send(&mut self) -> Result<(), Lost> {
+        let frame = self.honest();
+        self.put_frame(&frame)
+    }
+
+    fn honest(&mut self) -> Vec<u8> {
         let own = (self.config.mac, hostile::own_address(self.config));
         let nobody = (EVERYBODY, core::net::Ipv4Addr::BROADCAST);
         let data = vec![0x76; self.chance.below(1200) as usize];
-        let frame = forge::udp(nobody, own, 9, &[HONEST, &data].concat());
-        self.put_frame(&frame)
+        forge::udp(nobody, own, 9, &[HONEST, &data].concat())
     }
 
     fn put_frame(&mut self, frame: &[u8]) -> Result<(), Lost> {
@@ -198,6 +204,31 @@ impl Vandal<'_> {
         Ok(())
     }
 
+    /// An honest frame in pieces of chance: some without bytes, some that leave a gap.
+    fn run(&mut self) -> Result<(), Lost> {
+        let frame = self.honest();
+        let count = 2 + self.chance.below(3) as u32;
+        let start = PAGE_SIZE - frame.len();
+        let memory = self.session.transmit_memory();
+        memory.write(FIRST_TRANSMIT_PAGE as usize * PAGE_SIZE + start, &frame)?;
+        let now = memory.acquire_u32(CONTROL + TRANSMIT.producer)?;
+        for n in 0..count {
+            let (offset, length) = match n {
+                0 => (start as u32, frame.len() as u32),
+                _ if self.chance.below(2) == 0 => (0, 0),
+                _ => (0, [1, PAGE_SIZE as u32][self.chance.below(2) as usize]),
+            };
+            let flags = if n + 1 < count { MORE } else { 0 };
+            let entry = [FIRST_TRANSMIT_PAGE + n, offset, length, flags];
+            self.put(TRANSMIT, now.wrapping_add(n), entry)?;
+        }
+        let line = CONTROL + TRANSMIT.producer;
+        let memory = self.session.transmit_memory();
+        memory.release_u32(line, now.wrapping_add(count))?;
+        self.kick();
+        Ok(())
+    }
+
     /// Descriptors that were published are written anew while the driver reads them.
     fn rewrite(&mut self) -> Result<(), Lost> {
         self.send()?;
@@ -239,7 +270,7 @@ impl Vandal<'_> {
     fn scribble(&mut self) -> Result<(), Lost> {
         for _ in 0..16 {
             let page = self.chance.below(u64::from(PAGES) + 3) as usize;
-            let at = page * abi::PAGE_SIZE + 8 * self.chance.below(512) as usize;
+            let at = page * PAGE_SIZE + 8 * self.chance.below(512) as usize;
             let word = self.chance.word();
             self.session.transmit_memory().store_u64(at, word)?;
         }

@@ -2,7 +2,9 @@
 
 use std::rc::Rc;
 
-use ethdrv::transport::{DeviceFault, Full, Information, Interest, Piece, Received, Transport};
+use ethdrv::transport::{
+    DeviceFault, Full, Information, Interest, Piece, Received, Refused, Transport, fit,
+};
 
 use super::queues::Lie;
 use super::{Card, HEADROOM};
@@ -55,18 +57,22 @@ impl Transport for CardTransport {
         Ok(queues.filled.pop_front())
     }
 
-    fn transmit(&mut self, pieces: &[Piece], token: u16) -> Result<(), Full> {
+    fn transmit(&mut self, pieces: &[Piece], token: u16) -> Result<(), Refused> {
         let information = self.card.information();
+        if !fit(pieces, information.pieces.into()) {
+            self.context
+                .claim(false, || format!("no queue takes such a frame: {pieces:?}"));
+            return Err(Refused::Unfit);
+        }
         let mut queues = self.card.queues.borrow_mut();
         let (frames, new) = (&queues.frames, &queues.new_frames);
         if frames.len() + new.len() + queues.left.len()
             >= usize::from(information.transmit_capacity)
         {
-            return Err(Full);
+            return Err(Refused::Full);
         }
         let known = queues.has_frame(token);
-        let few = (1..=usize::from(information.pieces)).contains(&pieces.len());
-        let fits = token < information.transmit_capacity && !known && few;
+        let fits = token < information.transmit_capacity && !known;
         queues.new_frames.push((pieces.to_vec(), token));
         drop(queues);
         self.context

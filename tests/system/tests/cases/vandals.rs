@@ -19,7 +19,7 @@ const SEEDS: u32 = 1;
 /// What a session's end can be called in the log: each names what was done.
 const REASONS: &str = "is no transmit page|reach beyond the page|flags 0x[0-9a-f]+ on a frame|\
     is in transmission already|isn't whole: it breaks off|short of its end|\
-    goes on in an entry that isn't there|ring index went from|is no receive page|\
+    has no bytes|goes on in an entry that isn't there|ring index went from|is no receive page|\
     frames of a page that holds fewer|a return with an offset or flags";
 
 fn number(name: &str, otherwise: u32) -> Result<u32> {

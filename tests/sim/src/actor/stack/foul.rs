@@ -1,11 +1,13 @@
 //! What a stack does that it should not.
 
+use abi::PAGE_SIZE;
 use abi::cap::{Kind, Rights};
 use dev::Program as _;
-use dev::layout::FIRST_TRANSMIT_PAGE;
+use dev::layout::{CONTROL, FIRST_TRANSMIT_PAGE, MORE, TRANSMIT};
 use dev::port::Port;
 use dev::program::BANK;
 use dev::session::Session;
+use ring::{CAPACITY, ENTRY_BYTES};
 use sys::object::Page;
 use sys::{Cap, Mem};
 
@@ -17,14 +19,15 @@ use crate::program::Program;
 const STORM: u64 = 60;
 
 impl Stack {
-    /// Sends in another's name, writes into its rings what no client should, takes back a page that is
-    /// being sent, or keeps the driver busy.
+    /// Sends in another's name, or in pieces that no client should, writes anything into its rings, takes
+    /// back a page that is being sent, or keeps the driver busy.
     pub(super) fn play_foul(&mut self, session: &mut Session<Program>) {
-        match self.dice().below(8) {
-            0..=2 => self.steal(session),
-            3 | 4 => self.scribble(session),
-            5 => self.storm(session),
-            6 => self.pester(session),
+        match self.dice().below(9) {
+            0 | 1 => self.steal(session),
+            2 | 3 => self.scribble(session),
+            4 => self.storm(session),
+            5 => self.pester(session),
+            6 | 7 => self.break_up(session),
             _ => self.swap_a_page(),
         }
     }
@@ -39,6 +42,40 @@ impl Stack {
         let frame = stolen.frame(SHORTEST);
         if session.room().is_ok_and(|room| room > 0) {
             let _ = self.put(session, &frame);
+        }
+    }
+
+    /// Sends a frame under its own name in two pieces, the second of them often without bytes.
+    fn break_up(&self, session: &Session<Program>) {
+        let stamp = Stamp {
+            from: self.user,
+            to: WIRE,
+            epoch: self.network.epoch(),
+            sequence: 0xdead,
+        };
+        let dice = self.dice();
+        let frame = stamp.frame(dice.range(SHORTEST as u64, 600) as usize);
+        let memory = session.transmit_memory();
+        let offset = PAGE_SIZE - frame.len();
+        let line = CONTROL + TRANSMIT.producer;
+        let rest = [0, 0, 1, 700][dice.below(4) as usize];
+        let pieces = [
+            [FIRST_TRANSMIT_PAGE, offset as u32, frame.len() as u32, MORE],
+            [FIRST_TRANSMIT_PAGE + 1, 0, rest, 0],
+        ];
+        let publish = || {
+            let first = memory.load_u32(line)?;
+            memory.write(FIRST_TRANSMIT_PAGE as usize * PAGE_SIZE + offset, &frame)?;
+            for (n, word) in pieces.concat().into_iter().enumerate() {
+                let entry = first.wrapping_add(n as u32 / 4) % CAPACITY;
+                let at = TRANSMIT.entries + entry as usize * ENTRY_BYTES + n % 4 * 4;
+                memory.store_u32(at, word)?;
+            }
+            memory.release_u32(line, first.wrapping_add(2))
+        };
+        if publish().is_ok() {
+            self.context.world().count("frames broken up by hand");
+            let _ = session.caps().kick.signal(&self.context);
         }
     }
 
