@@ -15,6 +15,11 @@ pub fn header(header: &Header, mac: Mac, length: u32) -> Result<(), Counter> {
     if header.source != mac {
         return Err(Counter::SpoofedMac);
     }
+    // The link is everybody's: nobody stops it, or has it lead elsewhere.
+    let to_bridges = header.destination.is_group() && header.destination.is_link_control();
+    if to_bridges || header.kind == kind::CONTROL {
+        return Err(Counter::LinkControl);
+    }
     if header.kind < kind::FIRST
         && (header.kind > kind::LONGEST || header.kind as u32 > length - HEADER)
     {

@@ -21,6 +21,8 @@ pub mod kind {
     pub const ARP: u16 = 0x0806;
     /// IPv6.
     pub const IPV6: u16 = 0x86dd;
+    /// Control of the link between two stations, PAUSE for one (IEEE 802.3, 31.4).
+    pub const CONTROL: u16 = 0x8808;
     /// Values below are lengths of IEEE 802.3 frames...
     pub const FIRST: u16 = 0x0600;
     /// ...of at most this many bytes.

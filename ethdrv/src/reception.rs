@@ -174,10 +174,11 @@ pub fn page_count(word: u64, most: u16) -> Result<u16, Refusal> {
 /// The group that a word stands for.
 ///
 /// # Errors
-/// It isn't a group's address, or everybody's.
+/// It isn't a group's address, or everybody's, or one of the link's control.
 pub fn group(word: u64) -> Result<Mac, Error> {
     let group = Mac::from_word(word);
-    let good = word >> 48 == 0 && group.is_group() && group != Mac::BROADCAST;
+    let of_users = group.is_group() && group != Mac::BROADCAST && !group.is_link_control();
+    let good = word >> 48 == 0 && of_users;
     good.then_some(group).ok_or(Error::new(EINVAL))
 }
 

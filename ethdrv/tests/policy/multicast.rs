@@ -199,6 +199,9 @@ fn groups_are_checked_and_bounded() {
     let session = alice.session();
     assert!(session.subscribe(&program, Mac::BROADCAST, true).is_err());
     assert!(session.subscribe(&program, OUTSIDE, true).is_err());
+    let bridges = Mac::new([1, 0x80, 0xc2, 0, 0, 0]);
+    let refused = session.subscribe(&program, bridges, true).unwrap_err();
+    assert!(refused.is(abi::error::EINVAL), "{refused}");
     for n in 0..32 {
         let group = Mac::new([1, 0, 0x5e, 0, 0, n]);
         session.subscribe(&program, group, true).unwrap();

@@ -1,5 +1,6 @@
 //! What may be sent, and when its memory comes back.
 
+use dev::Mac;
 use dev::session::TransmitSegment;
 use dev::statistics::Counter;
 
@@ -32,6 +33,11 @@ fn refused_frames_are_counted_by_reason_and_the_next_goes_through() {
         (frame(OUTSIDE, port.mac, 0, 4096), Counter::TooLong),
         (frame(OUTSIDE, OUTSIDE, 0, 100), Counter::SpoofedMac),
         (frame(OUTSIDE, mac(2), 0, 100), Counter::SpoofedMac),
+        (typed(0x8808, 60), Counter::LinkControl),
+        (
+            frame(Mac::new([1, 0x80, 0xc2, 0, 0, 0x0f]), port.mac, 0, 60),
+            Counter::LinkControl,
+        ),
         (typed(0x05ff, 100), Counter::BadType),
         (typed(1501, 1514), Counter::BadType),
         (typed(87, 100), Counter::BadType),
@@ -61,6 +67,33 @@ fn refused_frames_are_counted_by_reason_and_the_next_goes_through() {
     }
     // Entries of refused frames are released like the others.
     assert_eq!(world.counter(port, Counter::Misbehaved), 0);
+}
+
+#[test]
+fn no_port_stops_the_link_or_has_it_lead_elsewhere() {
+    let world = World::new();
+    let mut mallory = world.attached(1);
+    let mut bob = world.attached(2);
+    let group = |n| Mac::new([1, 0x80, 0xc2, 0, 0, n]);
+    // PAUSE, to the group, to a station and to a neighbour on the same link; then what bridges say.
+    let pauses = [group(1), OUTSIDE, bob.port.mac].map(|to| (to, 0x8808u16));
+    let others = (0..16).map(|n| (group(n), 38));
+    let mut refused = 0;
+    for (to, kind) in pauses.into_iter().chain(others) {
+        let mut bytes = frame(to, mallory.port.mac, 0, 60);
+        bytes[12..14].copy_from_slice(&kind.to_be_bytes());
+        assert!(send_raw(&world, &mut mallory, &bytes).is_empty(), "{to}");
+        refused += 1;
+        assert_eq!(
+            world.counter(mallory.port, Counter::LinkControl),
+            refused,
+            "{to}"
+        );
+    }
+    assert!(bob.receive().is_empty());
+    // The groups behind are as good as any.
+    let good = frame(group(0x10), mallory.port.mac, 0, 60);
+    assert_eq!(send_raw(&world, &mut mallory, &good), [good]);
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod transport;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
+use dev::Mac;
 use ethdrv::transport::{Information, Interest, Piece, Received};
 use kernel::frame::Frame;
 use kernel::machine::Source;
@@ -264,6 +265,13 @@ impl Card {
         }
         world.note_device("sends bytes", frame.len() as u64);
         world.count("frames sent to the wire");
+        let to = frame.first_chunk().map(|bytes| Mac::new(*bytes));
+        if to.is_some_and(Mac::is_link_control) {
+            world.fail(crate::failure::Failure::Claim {
+                actor: "the wire".to_owned(),
+                claim: format!("a frame that controls the link: {:02x?}", &frame[..14]),
+            });
+        }
         let mut heard = groups::ALL.into_iter().chain([WIRE]);
         if heard.any(|party| frame.get(..6) == Some(&network::mac(party).bytes()))
             && let Err(claim) = self.network.arrived(WIRE, &frame)

@@ -37,6 +37,15 @@ impl Mac {
     pub const fn is_group(self) -> bool {
         self.0 & 1 != 0
     }
+
+    /// Whether it is a group that no bridge forwards (IEEE 802.1Q, 8.6.3: 01-80-C2-00-00-00 to -0F): what
+    /// bridges and their neighbours say to each other about the link, spanning tree and PAUSE among it.
+    #[inline]
+    pub const fn is_link_control(self) -> bool {
+        const FIRST: u64 = Mac::new([1, 0x80, 0xc2, 0, 0, 0]).0;
+        const REST: u64 = Mac::new([0, 0, 0, 0, 0, 0x0f]).0;
+        self.0 & !REST == FIRST
+    }
 }
 
 impl core::fmt::Display for Mac {
@@ -49,5 +58,20 @@ impl core::fmt::Display for Mac {
 impl core::fmt::Debug for Mac {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         core::fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sixteen_groups_control_the_link() {
+        let controls = |bytes| Mac::new(bytes).is_link_control();
+        assert!((0..16).all(|n| controls([1, 0x80, 0xc2, 0, 0, n])));
+        assert!((16..=255).all(|n| !controls([1, 0x80, 0xc2, 0, 0, n])));
+        assert!(!controls([1, 0x80, 0xc2, 0, 1, 0]));
+        assert!(!controls([0, 0x80, 0xc2, 0, 0, 0]));
+        assert!(!Mac::BROADCAST.is_link_control());
     }
 }

@@ -40,7 +40,8 @@ pub mod on_session {
     /// Writes the counters of the port into the receive segment.
     pub const STATISTICS: u64 = 2;
     /// `w1` MAC address of a group (first byte low). Broadcast comes without. `EMFILE`: too many;
-    /// `ENOMEM`: the driver has no memory for it; `EINVAL`: not a group's. A group subscribed to twice is subscribed to once.
+    /// `ENOMEM`: the driver has no memory for it; `EINVAL`: not a group's, or
+    /// one that controls the link (01-80-C2-00-00-00 to -0F). A group subscribed to twice is subscribed to once.
     pub const SUBSCRIBE: u64 = 3;
     /// `w1` MAC address of a group. `ENOENT`: not subscribed to.
     pub const UNSUBSCRIBE: u64 = 4;

@@ -67,6 +67,8 @@ counters! {
     Untaken = "never taken by the device",
     /// Not sent: the source MAC address isn't the port's.
     SpoofedMac = "source MAC not the port's",
+    /// Not sent: a frame that controls the link, which is not the port's alone.
+    LinkControl = "link control",
     /// Not sent: the type is neither a protocol nor a length that fits the frame.
     BadType = "malformed type",
     /// Not sent: the port binds IP addresses, and this protocol can't be checked for them.

@@ -8,6 +8,10 @@ pub type Mac = [u8; 6];
 
 /// Everybody.
 pub const EVERYBODY: Mac = [0xff; 6];
+/// All bridges next to a station.
+pub const BRIDGES: Mac = [1, 0x80, 0xc2, 0, 0, 0];
+/// Whoever is at the other end of the link.
+pub const PAUSE: Mac = [1, 0x80, 0xc2, 0, 0, 1];
 /// What a forged frame says: it must not be seen anywhere.
 pub const FORGED: &[u8] = b"forged frame";
 /// What an honest one says.
@@ -15,6 +19,8 @@ pub const HONEST: &[u8] = b"honest frame";
 
 /// A type that means what those who use it say (IEEE 802, local experimental).
 pub const EXPERIMENTAL: u16 = 0x88b5;
+/// Control of the link (IEEE 802.3, 31.4).
+pub const CONTROL: u16 = 0x8808;
 const IPV4: u16 = 0x0800;
 const ARP: u16 = 0x0806;
 const IPV6: u16 = 0x86dd;

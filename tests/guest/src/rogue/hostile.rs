@@ -77,6 +77,10 @@ pub fn spoof(
         forge::udp((EVERYBODY, none), ALICE, 9, FORGED),
         // Cut off within the header: 1.
         own.0.iter().chain(&own.0).copied().chain([8]).collect(),
+        // Control of the link that it shares: 3.
+        forge::ethernet(forge::PAUSE, own.0, forge::CONTROL, FORGED),
+        forge::ethernet(ALICE.0, own.0, forge::CONTROL, FORGED),
+        forge::ethernet(forge::BRIDGES, own.0, 38, FORGED),
         // A protocol that can't be checked: 1.
         forge::ethernet(EVERYBODY, own.0, EXPERIMENTAL, FORGED),
         // IPv4 sources that aren't bound: 2.

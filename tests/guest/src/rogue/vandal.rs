@@ -144,12 +144,14 @@ impl Vandal<'_> {
 
     fn forge(&mut self) -> Result<(), Lost> {
         let other = [2, 0x75, 0x73, 0, 0, self.chance.below(3) as u8];
-        self.put_frame(&forge::ethernet(
-            EVERYBODY,
-            other,
-            forge::EXPERIMENTAL,
-            FORGED,
-        ))
+        let own = self.config.mac;
+        let (to, from, kind) = match self.chance.below(4) {
+            0 => (forge::PAUSE, own, forge::CONTROL),
+            1 => (forge::BRIDGES, own, 38),
+            2 => (EVERYBODY, own, forge::CONTROL),
+            _ => (EVERYBODY, other, forge::EXPERIMENTAL),
+        };
+        self.put_frame(&forge::ethernet(to, from, kind, FORGED))
     }
 
     fn receive(&mut self) -> Result<(), Lost> {

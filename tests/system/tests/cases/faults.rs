@@ -78,6 +78,7 @@ fn spoofer(case: &Case) -> Result<()> {
     for (what, count) in [
         ("source MAC not the port's", 5),
         ("runt", 1),
+        ("link control", 3),
         ("type not allowed on a bound port", 1),
         ("IPv4 source not bound", 2),
         ("ARP sender not bound", 3),

@@ -12,22 +12,22 @@ use sys::object::Page;
 use sys::{Cap, Mem};
 
 use super::{PORT, Stack};
-use crate::network::{SHORTEST, Stamp, WIRE};
+use crate::network::{SHORTEST, Stamp, WIRE, mac};
 use crate::program::Program;
 
 /// Notifications of a storm, at most.
 const STORM: u64 = 60;
 
 impl Stack {
-    /// Sends in another's name, or in pieces that no client should, writes anything into its rings, takes
-    /// back a page that is being sent, or keeps the driver busy.
+    /// Sends in another's name, what governs the link, or in pieces that no client should; writes
+    /// anything into its rings, takes back a page that is being sent, or keeps the driver busy.
     pub(super) fn play_foul(&mut self, session: &mut Session<Program>) {
-        match self.dice().below(9) {
+        match self.dice().below(11) {
             0 | 1 => self.steal(session),
-            2 | 3 => self.scribble(session),
-            4 => self.storm(session),
-            5 => self.pester(session),
-            6 | 7 => self.break_up(session),
+            2 => self.scribble(session),
+            3 | 4 => self.storm(session),
+            5 | 6 => self.pester(session),
+            7 | 8 => self.break_up(session),
             _ => self.swap_a_page(),
         }
     }
@@ -39,7 +39,13 @@ impl Stack {
             epoch: self.network.epoch(),
             sequence: 0xdead,
         };
-        let frame = stolen.frame(SHORTEST);
+        let mut frame = stolen.frame(SHORTEST);
+        if self.dice().one_in(2) {
+            // In its own name, to whoever governs the link.
+            let group = [1, 0x80, 0xc2, 0, 0, self.dice().below(16) as u8];
+            frame[..6].copy_from_slice(&group);
+            frame[6..12].copy_from_slice(&mac(self.user).bytes());
+        }
         if session.room().is_ok_and(|room| room > 0) {
             let _ = self.put(session, &frame);
         }
