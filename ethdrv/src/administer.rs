@@ -184,12 +184,22 @@ impl<P: Program, T: Transport> Driver<P, T> {
             .and_then(|()| aperture.set_limbo_notify(sys, Cap::at(scratch)))
             .and_then(|()| Window::open(&self.program, aperture, Cap::at(window)));
         self.program.give_slot(scratch);
-        if let Err((error, window)) = self.slots.add(made?) {
+        let window = made?;
+        // They are the driver's for good: before anything counts on them, their slots are no longer
+        // the next message's.
+        let kept = match self.keep::<2>() {
+            Ok(kept) => kept,
+            Err(error) => {
+                window.close(&self.program);
+                return Err(error.into());
+            }
+        };
+        if let Err((error, window)) = self.slots.add(window) {
             window.close(&self.program);
+            kept.into_iter()
+                .for_each(|slot| self.program.give_slot(slot));
             return Err(error.into());
         }
-        // They are the driver's for good: their slots are no longer the next message's.
-        self.keep::<2>()?;
         for number in 0..self.ports.len() as PortNumber {
             if let Some(session) = session(&mut self.ports, number) {
                 session.receiving.refused = None;

@@ -214,3 +214,36 @@ fn init_hears_of_sessions_and_gets_their_banks() {
     // The user's own bank and transmit segment are whole: attaching again works.
     alice.attach().unwrap();
 }
+
+#[test]
+fn an_aperture_that_the_driver_has_no_slots_for_is_refused_whole() {
+    let mut refused = 0;
+    for slots_left in 0..4 {
+        let world = World::new();
+        let taken = world.kernel.borrow().slots_taken(DRIVER);
+        let mapped = world.kernel.borrow().processes[DRIVER].mapped;
+        world.kernel.borrow_mut().processes[DRIVER].slots_left = slots_left;
+        let added = world.try_add_aperture();
+        let kernel = world.kernel.borrow();
+        let more = if added.is_ok() { 1 } else { 0 };
+        refused += 1 - more;
+        // A window whose capabilities are not kept would name whatever the next message brings.
+        assert_eq!(kernel.processes[DRIVER].mapped, mapped + more);
+        assert_eq!(kernel.slots_taken(DRIVER), taken + 2 * more);
+    }
+    assert!((1..4).contains(&refused));
+}
+
+#[test]
+fn an_aperture_too_many_leaves_no_slots_taken() {
+    let world = World::new();
+    let held = |world: &World| {
+        let kernel = world.kernel.borrow();
+        (kernel.slots_taken(DRIVER), kernel.processes[DRIVER].mapped)
+    };
+    let mut before = held(&world);
+    while world.try_add_aperture().is_ok() {
+        before = held(&world);
+    }
+    assert_eq!(held(&world), before);
+}

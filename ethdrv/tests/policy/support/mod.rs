@@ -122,12 +122,17 @@ impl World {
 
     /// Gives the driver slots for receive pages.
     pub fn add_aperture(&self) {
+        self.try_add_aperture().unwrap();
+    }
+
+    pub fn try_add_aperture(&self) -> Result<(), sys::Error> {
         let slots = self.aperture();
         let [aperture, window] = slots;
-        self.admin
-            .add_aperture(&self.init.sys, Cap::at(aperture), Cap::at(window))
-            .unwrap();
+        let added = self
+            .admin
+            .add_aperture(&self.init.sys, Cap::at(aperture), Cap::at(window));
         slots.into_iter().for_each(|slot| self.init.give_slot(slot));
+        added
     }
 
     /// An aperture and its window, in init's slots.
