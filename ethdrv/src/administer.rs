@@ -156,8 +156,8 @@ impl<P: Program, T: Transport> Driver<P, T> {
             let missing = ports.saturating_sub(list.len());
             list.try_reserve(missing).is_ok()
         };
-        room(&mut self.gone)
-            && room(&mut self.dirty)
+        room(&mut self.dirty)
+            && self.gone.reserve(ports)
             && self.ports.try_reserve(1).is_ok()
             && self.changes.reserve(ports)
             && self.jobs.reserve(ports)

@@ -304,12 +304,10 @@ impl<P: Program, T: Transport> Driver<P, T> {
 
     /// Ends the sessions whose pages were taken back, as far as the kernel has told.
     pub(crate) fn notice_limbo(&mut self) {
-        let mut gone = core::mem::take(&mut self.gone);
-        self.slots.limbo(&self.program, &mut gone);
-        for number in gone.drain(..) {
+        self.slots.limbo(&self.program, &mut self.gone);
+        while let Some(number) = self.gone.take() {
             self.end(number, End::Revoked);
         }
-        self.gone = gone;
     }
 }
 

@@ -20,7 +20,6 @@ use sys::{Cap, Error, Event, Sys};
 
 use crate::assembly::Assembly;
 use crate::buffers::{Buffers, PoolTooSmall};
-use crate::changes::Changes;
 use crate::deliveries::Deliveries;
 use crate::demux::{Demux, PortNumber};
 use crate::flight::Flights;
@@ -30,6 +29,7 @@ use crate::jobs::Jobs;
 use crate::misbehaviour::{End, Misbehaved};
 use crate::multicast::Fanout;
 use crate::port::{Bit, Port, State, TIMER_BIT};
+use crate::port_set::PortSet;
 use crate::posting::Posting;
 use crate::pulse::Pulse;
 use crate::reception::Reception;
@@ -62,7 +62,7 @@ pub struct Driver<P: Program, T: Transport> {
     /// Frames that wait for an exchange.
     pub(crate) deliveries: Deliveries,
     /// Ports whose sessions lost pages.
-    pub(crate) gone: Vec<PortNumber>,
+    pub(crate) gone: PortSet,
     /// Sessions with something to publish.
     pub(crate) dirty: Vec<PortNumber>,
     /// Ports that attach or close, or go over to another strategy.
@@ -82,7 +82,7 @@ pub struct Driver<P: Program, T: Transport> {
     pub(crate) reception: Reception,
     /// Who is told when sessions begin and end, and at which ports they did.
     pub(crate) observer: Option<CapAddr>,
-    pub(crate) changes: Changes,
+    pub(crate) changes: PortSet,
     /// Whether the device gets on.
     pub(crate) pulse: Pulse,
     /// The timer is set for this time.
@@ -162,7 +162,7 @@ impl<P: Program, T: Transport> Driver<P, T> {
             slots: Slots::default(),
             posting: Posting::new(information.receive_capacity),
             deliveries: Deliveries::default(),
-            gone: Vec::new(),
+            gone: PortSet::default(),
             dirty: Vec::new(),
             jobs: Jobs::default(),
             awaiting_room: 0,
@@ -173,7 +173,7 @@ impl<P: Program, T: Transport> Driver<P, T> {
             serial: 0,
             reception,
             observer: None,
-            changes: Changes::default(),
+            changes: PortSet::default(),
             pulse: Pulse::default(),
             armed: u64::MAX,
             #[cfg(feature = "planted-faults")]

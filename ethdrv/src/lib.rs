@@ -24,7 +24,7 @@
 //! | [`virtio_net`] | a virtio-net device as the transport |
 //! | [`wire`] | a process that stands in for device and network, as the transport: for benches |
 //! | [`grant`] | what init gives the driver |
-//! | [`changes`], [`holdings`] | what it tells of itself: where sessions came and went, how much it holds |
+//! | [`port_set`], [`holdings`] | what it tells of itself: where sessions came and went, how much it holds |
 //! | [`misbehaviour`] | what ends a session |
 #![no_std]
 #![forbid(unsafe_code)]
@@ -37,7 +37,6 @@ pub mod attach;
 pub mod bound;
 pub mod bucket;
 pub mod buffers;
-pub mod changes;
 pub mod check;
 mod close;
 pub mod deliveries;
@@ -61,6 +60,7 @@ pub mod planted;
 #[cfg(not(feature = "planted-faults"))]
 mod planted;
 pub mod port;
+pub mod port_set;
 pub mod posting;
 pub mod pulse;
 mod receive;

@@ -24,6 +24,7 @@ use sys::object::Table;
 use sys::{Cap, Error};
 
 use crate::demux::PortNumber;
+use crate::port_set::PortSet;
 use crate::reserve::{Place, Reserve};
 use crate::strategy::flip::clear_but;
 
@@ -398,7 +399,7 @@ impl<P: Program> Slots<P> {
     }
 
     /// Whose pages were taken back, as the kernel tells: each slot is told once. `gone` gets the ports.
-    pub fn limbo(&self, program: &P, gone: &mut Vec<PortNumber>) {
+    pub fn limbo(&self, program: &P, gone: &mut PortSet) {
         for (aperture, window) in self.windows.iter().enumerate() {
             // An aperture of the driver's own that is gone: init is taking the driver down.
             while let Ok(slots) = window.limbo(program) {
@@ -406,10 +407,8 @@ impl<P: Program> Slots<P> {
                 for slot in slots {
                     // One without an owner is known to be gone.
                     let owner = self.owner(SlotNumber::new(aperture, slot));
-                    if let Some(Owner { port, .. }) = owner
-                        && gone.last() != Some(&port)
-                    {
-                        gone.push(port);
+                    if let Some(Owner { port, .. }) = owner {
+                        gone.mark(port);
                     }
                 }
                 if told < Limbo::FULL {

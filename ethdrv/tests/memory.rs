@@ -9,6 +9,7 @@ use std::cell::Cell;
 
 use dev::port::AttachError;
 use dev::refusal::Refusal;
+use dev::statistics::Counter;
 
 use support::kernel::DRIVER;
 use support::{OUTSIDE, World, frame, settings};
@@ -16,6 +17,8 @@ use support::{OUTSIDE, World, frame, settings};
 thread_local! {
     /// Allocations that fail, by their sizes in bytes.
     static REFUSED: Cell<(usize, usize)> = const { Cell::new((0, 0)) };
+    /// How often a list of 16-bit numbers grew: of ports, say.
+    static GROWN: Cell<usize> = const { Cell::new(0) };
 }
 
 struct Meagre;
@@ -29,6 +32,18 @@ unsafe impl GlobalAlloc for Meagre {
         }
         // SAFETY: as promised by the caller.
         unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn realloc(&self, place: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        let (first, last) = REFUSED.get();
+        if (first..last).contains(&size) {
+            return core::ptr::null_mut();
+        }
+        if layout.align() == align_of::<u16>() {
+            GROWN.set(GROWN.get() + 1);
+        }
+        // SAFETY: as promised by the caller; it was the system's.
+        unsafe { System.realloc(place, layout, size) }
     }
 
     unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
@@ -109,4 +124,33 @@ fn who_subscribes_when_the_driver_has_no_memory_is_refused_and_the_driver_goes_o
         .session()
         .subscribe(&program, group(refused), true)
         .unwrap();
+}
+
+#[test]
+fn users_who_are_revoked_together_cost_the_driver_no_memory() {
+    let world = World::with_capacity(64);
+    world.add_aperture();
+    let receive = dev::settings::Receive {
+        strategy: dev::settings::Strategy::Flip,
+        ..Default::default()
+    };
+    let mut users: Vec<_> = (1..=2).map(|n| world.attached_with(n, receive)).collect();
+    // Until the frames of both lie in slots side by side.
+    for n in 0..400 {
+        world.inject(frame(users[n % 2].port.mac, OUTSIDE, n as u32, 600));
+        world.run();
+        users[n % 2].receive();
+    }
+    for user in &users {
+        world.destroy(user.bank);
+    }
+    world.kernel.borrow_mut().processes[DRIVER]
+        .free_slots
+        .reserve(1000);
+    let before = GROWN.get();
+    world.run();
+    assert_eq!(GROWN.get() - before, 0);
+    for user in &users {
+        assert_eq!(world.counter(user.port, Counter::Revoked), 1);
+    }
 }

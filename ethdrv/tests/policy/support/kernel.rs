@@ -101,7 +101,7 @@ pub struct Process {
     pub inbox: VecDeque<(Message, u64, Option<u64>, Pid)>,
     pub held: Option<u64>,
     next_slot: CapAddr,
-    free_slots: Vec<CapAddr>,
+    pub free_slots: Vec<CapAddr>,
     /// Slots that can still be taken.
     pub slots_left: usize,
     /// Segments mapped.

@@ -1,18 +1,19 @@
-//! Ports at which a session began or ended, until whoever watches has asked which: so that it looks at
-//! those alone, however many ports there are.
+//! Some ports, each once: those at which a session began or ended, until whoever watches has asked which;
+//! and those whose sessions lost pages. Marking one costs no memory, however often it is marked, and
+//! however many ports there are.
 
 use alloc::vec::Vec;
 
 use crate::demux::PortNumber;
 
-/// Which ports those are.
+/// Some ports.
 #[derive(Debug, Default)]
-pub struct Changes {
+pub struct PortSet {
     /// A bit for each port.
     marked: Vec<u64>,
 }
 
-impl Changes {
+impl PortSet {
     /// Makes room for so many ports. `false`: there is no memory.
     pub fn reserve(&mut self, ports: usize) -> bool {
         let words = ports.div_ceil(64);
@@ -24,14 +25,14 @@ impl Changes {
         true
     }
 
-    /// Something changed at a port that room was made for.
+    /// Marks a port that room was made for.
     pub fn mark(&mut self, port: PortNumber) {
         if let Some(word) = self.marked.get_mut(usize::from(port) / 64) {
             *word |= 1 << (port % 64);
         }
     }
 
-    /// A port at which something changed since it was last taken.
+    /// Takes a port that was marked.
     pub fn take(&mut self) -> Option<PortNumber> {
         let (n, word) = (0..).zip(&mut self.marked).find(|(_, word)| **word != 0)?;
         let bit = word.trailing_zeros() as PortNumber;
@@ -45,15 +46,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_port_is_told_once_however_often_it_changed() {
-        let mut changes = Changes::default();
-        changes.mark(3);
-        assert_eq!(changes.take(), None);
-        assert!(changes.reserve(1) && changes.reserve(200) && changes.reserve(2));
+    fn each_port_is_taken_once_however_often_it_was_marked() {
+        let mut set = PortSet::default();
+        set.mark(3);
+        assert_eq!(set.take(), None);
+        assert!(set.reserve(1) && set.reserve(200) && set.reserve(2));
         for port in [199, 0, 63, 64, 63, 199] {
-            changes.mark(port);
+            set.mark(port);
         }
-        let told: Vec<_> = core::iter::from_fn(|| changes.take()).collect();
-        assert_eq!(told, [0, 63, 64, 199]);
+        let taken: Vec<_> = core::iter::from_fn(|| set.take()).collect();
+        assert_eq!(taken, [0, 63, 64, 199]);
     }
 }
