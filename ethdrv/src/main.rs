@@ -24,6 +24,7 @@ use rt::{Kernel, Mapping, device, shared, slots};
 use sys::object::{Aperture, DeviceDma, DeviceMemory, Irq, Notify, Table};
 use sys::{Cap, Fault};
 use virtio::queue::Area;
+use virtio::transport::Stopped;
 use virtio::{Location, Locations};
 
 rt::entry!(run);
@@ -168,8 +169,7 @@ fn start_wire(mac: [u8; 6], frame_limit: u32) -> Result<Wire<Mapping, impl FnMut
     Wire::begin(own, peer, mac, frame_limit, kick).map_err(|error| Failure::Wire(Some(error)))
 }
 
-/// Buys aperture, window and pages, and pins them. From then on the device may be a bus master: it
-/// is told of nothing else.
+/// Buys aperture, window and pages, and pins them.
 fn make_pool(this: &This) -> Result<Pool<This>, Failure> {
     let buy = |kind: Kind| {
         let slot = slots::take()?;
@@ -185,11 +185,7 @@ fn make_pool(this: &This) -> Result<Pool<This>, Failure> {
     aperture
         .set_window(&Kernel, window)
         .map_err(kernel("giving its aperture a window"))?;
-    let pool = Pool::make(this, aperture, window, POOL).map_err(kernel("making its pool"))?;
-    FUNCTION
-        .set_master(&Kernel, true)
-        .map_err(kernel("switching bus mastering on"))?;
-    Ok(pool)
+    Pool::make(this, aperture, window, POOL).map_err(kernel("making its pool"))
 }
 
 fn start_device(
@@ -236,7 +232,9 @@ fn start_device(
         polls += 1;
         polls < PATIENCE
     };
-    VirtioNet::begin(registers, page, vectors, wait).map_err(Failure::Device)
+    // Reset, it is told of nothing but what is pinned in the pool.
+    let master = |_: &Stopped| FUNCTION.set_master(&Kernel, true);
+    VirtioNet::begin(registers, master, page, vectors, wait).map_err(Failure::Device)
 }
 
 /// Has the device's interrupts arrive.

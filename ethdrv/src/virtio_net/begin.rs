@@ -8,6 +8,7 @@
 use dev::mac::Mac;
 use sys::Mem;
 use virtio::queue::{Area, Areas};
+use virtio::transport::Stopped;
 use virtio::{Features, Offer, Queue, Setup};
 
 use super::device::{self, HEADER, LEAST_MTU, MOST_MTU, NetFeatures, SHORT_MTU};
@@ -75,19 +76,22 @@ fn negotiate<R: Mem>(
 }
 
 impl<R: Mem, M: Mem> VirtioNet<R, M> {
-    /// Resets a device and sets it to work. `page` answers page *n* of [`PAGES`](super::PAGES): 4,096
-    /// bytes of the driver's own, pinned both ways. `wait` waits a little for a reset to end and says
-    /// whether to go on waiting.
+    /// Resets a device and sets it to work. `master` makes it a bus master, which nobody who doesn't know
+    /// what it still does should. `page` answers page *n* of [`PAGES`](super::PAGES): 4,096 bytes of the
+    /// driver's own, pinned both ways. `wait` waits a little for a reset to end and says whether to go on
+    /// waiting.
     ///
     /// # Errors
     /// See [`Error`]. The device has no queue that it may use then, unless it says that it needs a
     /// reset.
     pub fn begin(
         device: virtio::Transport<R>,
+        master: impl FnOnce(&Stopped) -> Result<(), sys::Error>,
         mut page: impl FnMut(usize) -> Option<Area<M>>,
         vectors: Vectors,
-        wait: impl FnMut() -> bool,
+        mut wait: impl FnMut() -> bool,
     ) -> Result<Self, Error> {
+        master(&device.reset(&mut wait)?).map_err(Error::Master)?;
         let (setup, mtu) = negotiate(&device, wait)?;
         let mac = setup.configuration(device::read_mac)?;
         if Mac::new(mac).is_group() || mac == [0; 6] {

@@ -9,6 +9,8 @@ use virtio::transport::Error as DeviceError;
 pub enum Error {
     /// It could not be set up.
     Device(DeviceError),
+    /// The kernel doesn't let it be a bus master.
+    Master(sys::Error),
     /// A queue could not be laid out.
     Queue(QueueError),
     /// This page was not to be had.
@@ -37,6 +39,7 @@ impl core::fmt::Display for Error {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
             Error::Device(error) => error.fmt(f),
+            Error::Master(error) => write!(f, "switching bus mastering on: {error}"),
             Error::Queue(error) => error.fmt(f),
             Error::NoPage(page) => write!(f, "page {page} for the device's queues isn't there"),
             Error::BadMac(mac) => write!(f, "the device says that its address is {mac}"),

@@ -61,7 +61,7 @@ pub fn begin(
     memory: &FakeMemory,
 ) -> Result<VirtioNet<Registers, FakeMemory>, Error> {
     let give = |number| (number < PAGES).then(|| page(memory, number));
-    VirtioNet::begin(function.transport(), give, VECTORS, || false)
+    VirtioNet::begin(function.transport(), |_| Ok(()), give, VECTORS, || false)
 }
 
 pub fn card(features: u64, limits: &[u16], mtu: u16) -> Card {

@@ -7,7 +7,7 @@ use ethdrv::virtio_net::filter::Mode;
 use ethdrv::virtio_net::{Error, PAGES, VirtioNet};
 use virtio::Features;
 use virtio::testing::{Ailment, FakeFunction, FakeMemory};
-use virtio::transport::Error as DeviceError;
+use virtio::transport::{Error as DeviceError, Stopped};
 
 use crate::card::*;
 
@@ -145,6 +145,42 @@ fn devices_that_cannot_be_used_are_refused_with_the_reason() {
     }
     let function = FakeFunction::new(everything(), &limits, &good);
     let few = |number| (number < 9).then(|| page(&memory, number));
-    let begun = VirtioNet::begin(function.transport(), few, VECTORS, || false);
+    let begun = VirtioNet::begin(function.transport(), |_| Ok(()), few, VECTORS, || false);
     assert_eq!(begun.err(), Some(Error::NoPage(9)));
+}
+
+#[test]
+fn a_device_becomes_a_bus_master_after_its_reset_and_before_it_knows_a_queue() {
+    let function = FakeFunction::new(everything(), &[256, 256, 64], &configuration(1500));
+    let memory = FakeMemory::new(PAGES * PAGE);
+    let give = |number| (number < PAGES).then(|| page(&memory, number));
+    // An earlier driver left it at work.
+    let earlier = begin(&function, &memory).expect("it is well");
+    assert!(function.queue(0).enabled);
+    let mut asked = 0;
+    let master = |_: &Stopped| {
+        asked += 1;
+        assert!(function.status().is_empty());
+        assert!((0..3).all(|index| !function.queue(index).enabled));
+        Ok(())
+    };
+    let begun = VirtioNet::begin(function.transport(), master, give, VECTORS, || false);
+    assert!(begun.is_ok());
+    assert_eq!(asked, 1);
+    drop((earlier, begun));
+    // One that doesn't reset itself, or may not be one, stays none and learns nothing.
+    let refusal = sys::Error::new(abi::error::EBUSY);
+    let refused = VirtioNet::begin(
+        function.transport(),
+        |_| Err(refusal),
+        give,
+        VECTORS,
+        || false,
+    );
+    assert_eq!(refused.err(), Some(Error::Master(refusal)));
+    assert!((0..3).all(|index| !function.queue(index).enabled));
+    function.afflict(Ailment::Gone);
+    let never = |_: &Stopped| unreachable!("nobody knows what it does");
+    let gone = VirtioNet::begin(function.transport(), never, give, VECTORS, || false);
+    assert_eq!(gone.err(), Some(Error::Device(DeviceError::Vanished)));
 }
