@@ -12,6 +12,7 @@ use alloc::vec::Vec;
 use abi::PAGE_SIZE;
 use abi::batch::LIMIT;
 use abi::cap::CapAddr;
+use abi::error::{EBUSY, ENOENT};
 use dev::layout::{FIRST_RECEIVE_PAGE, MORE};
 use dev::statistics::{Counter, Counters};
 use dev::{Activity, Program};
@@ -113,6 +114,8 @@ impl Deliveries {
 struct Tally {
     way: Way,
     recovered: bool,
+    /// Some of it was to be exchanged, and was not.
+    refused: bool,
     length: u32,
 }
 
@@ -120,6 +123,7 @@ impl Tally {
     const NOTHING: Tally = Tally {
         way: Way::InPlace,
         recovered: false,
+        refused: false,
         length: 0,
     };
 }
@@ -176,7 +180,7 @@ impl<P: Program, T: Transport> Driver<P, T> {
             && let Some(window) = self.slots.first()
         {
             let mut done = |n: usize, result: Result<(), sys::Error>| {
-                refused |= result.is_err();
+                refused |= result.is_err_and(tells_of_revocation);
                 if let Some(swap) = waiting.get_mut(of[n]).and_then(|one| one.swap.as_mut()) {
                     swap.done = result.is_ok();
                 }
@@ -245,8 +249,10 @@ impl<P: Program, T: Transport> Driver<P, T> {
         let mut way = delivery.way;
         let mut recovered = delivery.recovered;
         let mut copied = Ok(());
+        let mut refused = false;
         if let Some(swap) = delivery.swap.filter(|swap| !swap.done) {
             way = Way::Copied;
+            refused = true;
             recovered = self.slots.is_revoked(swap.slot);
             copied = self.copy_out(delivery, &swap);
             self.release(swap.token, crate::buffers::Buffer::Page(swap.slot));
@@ -262,6 +268,7 @@ impl<P: Program, T: Transport> Driver<P, T> {
             .push(&recipient.receive, delivery.descriptor)?;
         tally.way = tally.way.and(way);
         tally.recovered |= recovered;
+        tally.refused |= refused;
         tally.length += delivery.descriptor.length;
         if delivery.descriptor.flags & MORE == 0 {
             let told = core::mem::replace(tally, Tally::NOTHING);
@@ -272,6 +279,9 @@ impl<P: Program, T: Transport> Driver<P, T> {
                 .and_then(Option::as_mut)
             {
                 count(&mut port.counters, told.length, told.way, told.recovered);
+                if told.refused {
+                    port.counters.count(Counter::ChoseRefused);
+                }
             }
         }
         Ok(())
@@ -309,6 +319,11 @@ impl<P: Program, T: Transport> Driver<P, T> {
             self.end(number, End::Revoked);
         }
     }
+}
+
+/// Whether the kernel refused an exchange because somebody took a page back: then it has more to tell.
+fn tells_of_revocation(error: sys::Error) -> bool {
+    error == sys::Error::VOID || error.is(ENOENT) || error.is(EBUSY)
 }
 
 /// The session that a piece is for, if it is still the same.

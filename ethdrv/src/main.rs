@@ -145,9 +145,10 @@ fn stock_up() -> Result<(), sys::Error> {
     heap.try_reserve_exact(HEAP)
         .map_err(|_| sys::Error::new(abi::error::ENOMEM))?;
     let mut taken = Vec::with_capacity(SLOTS);
-    for _ in 0..SLOTS {
+    for _ in 1..SLOTS {
         taken.push(slots::take()?);
     }
+    taken.push(slots::take_segment()?);
     taken.into_iter().for_each(slots::give);
     Ok(())
 }

@@ -116,7 +116,7 @@ impl Reserve {
         if let Some(slot) = self.segment {
             return Ok(Cap::at(slot));
         }
-        let slot = program.take_slot()?;
+        let slot = program.take_segment_slot()?;
         let (table, index) = program.table_of(slot);
         BANK.buy_caps(program.sys(), Kind::Table1, 1, table, index)
             .inspect_err(|_| program.give_slot(slot))?;

@@ -251,7 +251,7 @@ fn hidden_segment<P: Program>(program: &P, assets: &mut Assets<P>) -> Result<Cap
     if let Some(slot) = assets.hidden {
         return Ok(Cap::at(slot));
     }
-    let slot: CapAddr = program.take_slot()?;
+    let slot: CapAddr = program.take_segment_slot()?;
     let (table, index) = program.table_of(slot);
     BANK.buy_caps(program.sys(), Kind::Table1, 1, table, index)
         .inspect_err(|_| program.give_slot(slot))?;

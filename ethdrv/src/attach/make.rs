@@ -77,7 +77,9 @@ pub(super) fn make_segment<P: Program>(
     program: &P,
     attaching: &mut Attaching<P>,
 ) -> Result<(), Refusal> {
-    let slot = program.take_slot().map_err(|_| Refusal::DriverFull)?;
+    let slot = program
+        .take_segment_slot()
+        .map_err(|_| Refusal::DriverFull)?;
     let (table, index) = program.table_of(slot);
     if BANK
         .buy_caps(program.sys(), Kind::Table1, 1, table, index)

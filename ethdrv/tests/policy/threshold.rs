@@ -101,6 +101,7 @@ fn why_frames_are_copied_is_counted_and_adds_up() {
             Counter::ChosePool,
             Counter::ChoseSealed,
             Counter::ChoseGoing,
+            Counter::ChoseRefused,
         ];
         let sum: u64 = reasons.map(count).iter().sum();
         assert_eq!(sum, count(Counter::Copied));

@@ -56,6 +56,7 @@ const NO_DROPS: &[Counter] = &[
     Counter::ChosePool,
     Counter::ChoseSealed,
     Counter::ChoseGoing,
+    Counter::ChoseRefused,
 ];
 
 /// Counters that have a column of their own.
@@ -72,6 +73,7 @@ const SHOWN: &[Counter] = &[
     Counter::ChosePool,
     Counter::ChoseSealed,
     Counter::ChoseGoing,
+    Counter::ChoseRefused,
 ];
 
 impl<H: Host> Init<'_, H> {
@@ -177,6 +179,7 @@ fn choices(text: &mut String, name: &str, receive: Receive, counters: &Counters)
         (Counter::ChosePool, "not in a session's page"),
         (Counter::ChoseSealed, "sealed, in a page that a client sees"),
         (Counter::ChoseGoing, "while going over"),
+        (Counter::ChoseRefused, "for the exchange was refused"),
     ];
     let mut copied: Vec<String> = reasons
         .iter()

@@ -104,6 +104,10 @@ impl dev::Program for Program {
         self.0.slots.borrow_mut().take(&self.0.context)
     }
 
+    fn take_segment_slot(&self) -> Result<CapAddr, Error> {
+        self.0.slots.borrow_mut().take_segment(&self.0.context)
+    }
+
     fn give_slot(&self, address: CapAddr) {
         self.0.slots.borrow_mut().give(&self.0.context, address);
     }

@@ -71,6 +71,10 @@ impl Program for This {
         slots::take()
     }
 
+    fn take_segment_slot(&self) -> Result<CapAddr, Error> {
+        slots::take_segment()
+    }
+
     fn give_slot(&self, address: CapAddr) {
         slots::give(address);
     }

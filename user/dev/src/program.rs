@@ -60,6 +60,15 @@ pub trait Program {
     /// `EMFILE`: none is left. Those of buying a `CapTable` from the program's bank.
     fn take_slot(&self) -> Result<CapAddr, Error>;
 
+    /// The same for a segment whose pages are [exchanged](crate::window::Window::exchange): where other
+    /// segments lie, as far as may be.
+    ///
+    /// # Errors
+    /// As for [`take_slot`](Program::take_slot).
+    fn take_segment_slot(&self) -> Result<CapAddr, Error> {
+        self.take_slot()
+    }
+
     /// Empties a slot and makes it free again.
     fn give_slot(&self, address: CapAddr);
 

@@ -107,6 +107,8 @@ counters! {
     ChoseSealed = "copied: sealed, in a page that a client sees",
     /// The same: the session was only going over to flipping, or back.
     ChoseGoing = "copied: going over",
+    /// The same: the kernel refused the exchange, for one of the two pages had been taken back.
+    ChoseRefused = "copied: the exchange was refused",
     /// Device: frames for no session.
     Nobody = "for nobody",
     /// Device: frames shorter than an ethernet header, or with an impossible length.

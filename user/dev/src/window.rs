@@ -210,11 +210,12 @@ impl<P: Program> Window<P> {
     }
 
     /// Exchanges the frames at pairs of places, at most 64: `result` gets the number of each pair and
-    /// how it went. Pins and slots stay with the frames. The places' segments lie in up to three
-    /// `CapTable`s of the program's; a pair that would need a fourth isn't tried (`EMFILE`).
+    /// how it went. Pins and slots stay with the frames. A call names three `CapTable`s; the more of them
+    /// the places' segments lie in, the more calls it takes.
     ///
     /// # Errors
-    /// Nothing was exchanged: `EINVAL`, more than 64; those of the invocation.
+    /// `EINVAL`, more than 64. Those of the invocation: of which pair `result` wasn't told, that one wasn't
+    /// exchanged.
     pub fn exchange(
         &self,
         program: &P,
@@ -224,27 +225,44 @@ impl<P: Program> Window<P> {
         if pairs.len() > LIMIT {
             return Err(Error::new(abi::error::EINVAL));
         }
+        let mut done = 0;
+        while done < pairs.len() {
+            done += self.exchange_first(program, &pairs[done..], |n, how| result(done + n, how))?;
+        }
+        Ok(())
+    }
+
+    /// Exchanges the first of some pairs, as many as a call can name; answers how many.
+    #[inline]
+    fn exchange_first(
+        &self,
+        program: &P,
+        pairs: &[[(CapAddr, u16); 2]],
+        mut result: impl FnMut(usize, Result<(), Error>),
+    ) -> Result<usize, Error> {
         let batch = program.batch();
         let mut tables = Tables::default();
-        for (n, pair) in pairs.iter().enumerate() {
+        let mut count = 0;
+        for pair in pairs {
             let places = pair[0].1 as u64 | (pair[1].1 as u64) << 16;
             let segments = pair.map(|(segment, _)| tables.find(program.table_of(segment)));
-            let entry = match segments {
-                [Some(one), Some(other)] => one as u64 | (other as u64) << 16 | places << 32,
-                // The same place twice: refused.
-                _ => 0,
+            let [Some(one), Some(other)] = segments else {
+                // There is always room for the two tables of a pair.
+                break;
             };
-            own(batch.store_u64(n * 16, entry))?;
-            own(batch.store_u64(n * 16 + 8, abi::error::status(EMFILE) as u64))?;
+            let entry = one as u64 | (other as u64) << 16 | places << 32;
+            own(batch.store_u64(count * 16, entry))?;
+            own(batch.store_u64(count * 16 + 8, abi::error::status(EMFILE) as u64))?;
+            count += 1;
         }
         let sys = program.sys();
         self.aperture
-            .exchange_batch(sys, BATCH_PAGE, &tables.caps(), 0, pairs.len() as u64)?;
-        for n in 0..pairs.len() {
+            .exchange_batch(sys, BATCH_PAGE, &tables.caps(), 0, count as u64)?;
+        for n in 0..count {
             let status = own(batch.load_u64(n * 16 + 8))? as u32;
             result(n, Error::check(status));
         }
-        Ok(())
+        Ok(count)
     }
 
     /// Slots whose owner is gone, at most 20; each is told once.

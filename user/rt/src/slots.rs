@@ -1,7 +1,8 @@
 //! Free slots for capabilities.
 //!
 //! The first come from the root `CapTable`; when they are used up, `CapTable`s are bought and hung
-//! into it, 128 slots each, up to 8,192 in all.
+//! into it, 128 slots each, up to 8,192 in all. Segments whose pages are exchanged get tables of their own
+//! then: a batch of exchanges names only three.
 
 use abi::CAP_TABLE_SLOTS;
 use abi::boot::slot;
@@ -26,6 +27,8 @@ pub struct Slots {
     root: u128,
     /// How many `CapTable`s there are.
     tables: usize,
+    /// Those that only segments lie in, one bit each.
+    for_segments: u64,
     /// Their slots that are taken.
     taken: [u128; TABLE_COUNT],
 }
@@ -37,6 +40,7 @@ impl Slots {
         Slots {
             root: !handed_out,
             tables: 0,
+            for_segments: 0,
             taken: [0; TABLE_COUNT],
         }
     }
@@ -73,8 +77,31 @@ impl Slots {
         if let Some(first) = run(&mut self.root, count) {
             return Ok(first);
         }
+        self.take_in_tables(sys, count, false)
+    }
+
+    /// Takes a slot for a segment, empty: where other segments lie, as far as may be.
+    ///
+    /// # Errors
+    /// As for [`Slots::take`].
+    pub fn take_segment(&mut self, sys: &impl Sys) -> Result<CapAddr, Error> {
+        match run(&mut self.root, 1) {
+            Some(first) => Ok(first),
+            None => self.take_in_tables(sys, 1, true),
+        }
+    }
+
+    fn take_in_tables(
+        &mut self,
+        sys: &impl Sys,
+        count: u16,
+        segment: bool,
+    ) -> Result<CapAddr, Error> {
         for (number, taken) in self.taken[..self.tables].iter_mut().enumerate() {
-            if let Some(first) = run(taken, count) {
+            let for_segments = self.for_segments >> number & 1 != 0;
+            if for_segments == segment
+                && let Some(first) = run(taken, count)
+            {
                 return Ok(join(TABLES + number as u16, first));
             }
         }
@@ -84,6 +111,7 @@ impl Slots {
         let (bank, root): (Cap<Bank>, Cap<CapTable>) = (Cap::at(slot::BANK), Cap::at(slot::ROOT));
         let table = TABLES + self.tables as u16;
         bank.buy_caps(sys, Kind::CapTable, 1, root, table)?;
+        self.for_segments |= u64::from(segment) << self.tables;
         self.tables += 1;
         let first = run(&mut self.taken[self.tables - 1], count).unwrap_or(0);
         Ok(join(table, first))
@@ -157,6 +185,14 @@ mod own {
         take_run(1)
     }
 
+    /// Takes a free slot of this program's for a segment whose pages are exchanged.
+    ///
+    /// # Errors
+    /// As for [`Slots::take_segment`].
+    pub fn take_segment() -> Result<CapAddr, Error> {
+        SLOTS.get().ok_or(Error::new(EMFILE))?.take_segment(&Kernel)
+    }
+
     /// Takes free slots that follow each other in one table.
     ///
     /// # Errors
@@ -177,7 +213,7 @@ mod own {
 }
 
 #[cfg(target_os = "none")]
-pub use own::{give, take, take_run};
+pub use own::{give, take, take_run, take_segment};
 
 #[cfg(test)]
 mod tests;

@@ -128,6 +128,8 @@ pub struct Kernel {
     pub accesses: u64,
     /// Exchanges done.
     pub exchanges: u64,
+    /// How often apertures were asked what is in limbo.
+    pub limbo_asked: u64,
 }
 
 pub type Shared = Rc<RefCell<Kernel>>;
@@ -159,6 +161,7 @@ impl Kernel {
             trigger: None,
             accesses: 0,
             exchanges: 0,
+            limbo_asked: 0,
         };
         let driver_bank = kernel.sub_bank(0, 100_000, false).unwrap();
         kernel.add_process(driver_bank);

@@ -160,3 +160,24 @@ fn runs_lie_in_one_table() {
     assert_eq!(slots.take_run(&fake, 129), Err(Error::new(EMFILE)));
     assert_eq!(slots.take_run(&fake, 0), Err(Error::new(EMFILE)));
 }
+
+#[test]
+fn segments_lie_in_as_few_tables_as_hold_them() {
+    let (sys, mut slots) = (Fake::with(u32::MAX), Slots::new());
+    let table = |address: CapAddr| table_of(address).0.address();
+    // Eight capabilities a session, one of them a segment.
+    let mut others = BTreeSet::new();
+    let mut segments = Vec::new();
+    for _ in 0..256 {
+        segments.push(slots.take_segment(&sys).unwrap());
+        others.extend((0..7).map(|_| table(slots.take(&sys).unwrap())));
+    }
+    let tables: BTreeSet<CapAddr> = segments.iter().map(|slot| table(*slot)).collect();
+    assert_eq!(tables.len(), 3);
+    let shared: Vec<_> = tables.intersection(&others).collect();
+    assert_eq!(shared, [&slot::ROOT]);
+    // They are given back and found again like others.
+    let last = segments.pop().unwrap();
+    slots.give(&sys, last);
+    assert_eq!(slots.take_segment(&sys), Ok(last));
+}

@@ -58,6 +58,7 @@ impl Kernel {
             }
             method::aperture::EXCHANGE_BATCH => self.exchange_batch(pid, a as usize, b, message),
             method::aperture::LIMBO => {
+                self.limbo_asked += 1;
                 let Some(Object::Aperture { limbo, .. }) = &mut self.objects[oid] else {
                     unreachable!()
                 };
