@@ -76,7 +76,15 @@ fn tables(case: &Case) -> Result<()> {
     let table = banks(&mut guest)?;
     has(
         &table,
-        &["limit", "limbo", "high-water", "prime", "ethdrv", "port", "session"],
+        &[
+            "limit",
+            "limbo",
+            "high-water",
+            "prime",
+            "ethdrv",
+            "port",
+            "session",
+        ],
     )?;
     let [limit, bought, limbo] = bank(&table, "alice")?;
     ensure!(limit > bought && bought > 100 && limbo == 0, "{table}");
