@@ -1,4 +1,4 @@
-//! Installs what is missing: QEMU by apt, the bare target by rustup or else Debian's compiler.
+//! Installs what is missing: QEMU and a C++ compiler by apt, the bare target by rustup or else Debian's compiler.
 //!
 //! Every verb calls this first; when nothing is missing it costs a few milliseconds.
 
@@ -74,6 +74,18 @@ pub fn qemu() -> Result<PathBuf> {
     }
     apt(&["qemu-system-x86"]).with_context(|| format!("{QEMU} is missing"))?;
     find(QEMU).with_context(|| format!("{QEMU} is still not on the PATH"))
+}
+
+/// Makes sure of a C++ compiler, of which libFuzzer is built.
+///
+/// # Errors
+/// There is none and none can be installed.
+pub fn cplusplus() -> Result<()> {
+    let there = |program| find(program).is_some();
+    if std::env::var_os("CXX").is_some() || ["c++", "g++", "clang++"].into_iter().any(there) {
+        return Ok(());
+    }
+    apt(&["g++"]).context("there is no C++ compiler")
 }
 
 /// Where the PATH has a program.

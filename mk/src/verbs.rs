@@ -4,6 +4,7 @@ mod announce;
 mod bench;
 mod crossover;
 mod faults;
+mod fuzz;
 mod gdb;
 mod prepare;
 mod run;

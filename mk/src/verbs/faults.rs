@@ -41,8 +41,10 @@ pub(super) fn faults(options: &FaultOptions) -> Result<ExitCode> {
     if options.planted.as_deref() == Some(ALL) {
         return muster();
     }
-    if options.level == Level::Qemu {
-        return sweep(options);
+    match options.level {
+        Level::Sim => {}
+        Level::Qemu => return sweep(options),
+        Level::Fuzz => return super::fuzz::fuzz(options),
     }
     let checkout = Checkout::open()?;
     let sim = build(&checkout, true, options.planted.is_some())?;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use super::prepare::Prepared;
-use super::{bench, faults};
+use super::{bench, faults, fuzz};
 use crate::checkout::Checkout;
 use crate::checks::{self, Part, Tally};
 use crate::cli::TestOptions;
@@ -42,6 +42,7 @@ pub(super) fn test(options: &TestOptions) -> Result<ExitCode> {
             Part::Host => {
                 let mut host = checks::host(&checkout, options)?;
                 host.add(faults::check(&checkout, options));
+                host.add(fuzz::check(options));
                 host
             }
             Part::Loom => checks::loom(&checkout, options)?,
