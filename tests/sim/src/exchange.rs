@@ -77,13 +77,10 @@ impl Foretold {
         let [_, first, second, ..] = with.words();
         if batched {
             let orders = batch_at(memory, &sent[0], first, second);
-            let tables = sent[1..]
-                .iter()
-                .all(|table| is_table(memory, table) || table.is_void());
+            // The others matter only to the orders that name them.
             if let Some((frame, at, count)) = orders
                 && may
-                && tables
-                && !sent[1].is_void()
+                && is_table(memory, &sent[1])
             {
                 foretold.results = Some((frame, at));
                 for n in 0..count {
@@ -259,6 +256,7 @@ fn is_table(memory: &Memory, table: &Capability) -> bool {
 /// A capability out of the tables of a batch.
 fn from_tables(memory: &Memory, tables: &[Capability], name: usize) -> Capability {
     let table = tables.get(name / CAP_TABLE_SLOTS);
+    let table = table.filter(|table| is_table(memory, table));
     let table = table.and_then(|table| named(memory, table, Kind::CapTable));
     table.map_or(Capability::VOID, |row| {
         slot(memory, row.frame.get(), name % CAP_TABLE_SLOTS)

@@ -133,6 +133,12 @@ fn what_a_table_without_manage_holds_cannot_be_named_for_an_exchange() {
     replay(Scenario::Invocations, 125, 126_897);
 }
 
+#[cfg(not(miri))]
+#[test]
+fn a_batch_of_exchanges_may_bring_a_third_capability_that_is_no_table() {
+    replay(Scenario::Invocations, 720, 1_000_000);
+}
+
 #[test]
 fn hostile_processes_come_by_nothing_that_is_not_theirs() {
     let counts = campaign(Scenario::Invocations, 24);
