@@ -12,12 +12,10 @@
 use alloc::vec::Vec;
 
 use abi::PAGE_SIZE;
+use dev::burst::{self, ALIGNMENT};
 use dev::layout::FIRST_RECEIVE_PAGE;
 
 use crate::slots::SlotNumber;
-
-/// Frames in a page start at multiples of this: whole cache lines, so that two frames share none.
-pub const ALIGNMENT: u32 = 64;
 
 /// No page is open.
 const NONE: u16 = u16::MAX;
@@ -62,6 +60,10 @@ pub struct ReceivePages {
     open: u16,
     /// Bytes used of the open page.
     used: u32,
+    /// So many to spare are few.
+    scarce: u16,
+    /// Most that are lent to the device.
+    most_lent: u16,
 }
 
 impl ReceivePages {
@@ -87,6 +89,8 @@ impl ReceivePages {
             spare,
             open: NONE,
             used: 0,
+            scarce: burst::scarce(count),
+            most_lent: burst::most_lent(count),
         })
     }
 
@@ -105,6 +109,18 @@ impl ReceivePages {
     #[inline]
     pub fn spare(&self) -> usize {
         self.spare.len()
+    }
+
+    /// With so many to spare, or fewer, frames [have to share](dev::burst) pages, and none is lent.
+    #[inline]
+    pub const fn scarce(&self) -> usize {
+        self.scarce as usize
+    }
+
+    /// How many of them are [lent](dev::burst) to the device at most.
+    #[inline]
+    pub const fn most_lent(&self) -> usize {
+        self.most_lent as usize
     }
 
     /// Whether a frame fits without a spare page.

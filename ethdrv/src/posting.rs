@@ -1,9 +1,9 @@
 //! Which buffers the device gets: pages of sessions that flip, in turn and in proportion to their
 //! shares, and the driver's own.
 //!
-//! The driver's own buffers are a floor. While somebody copies, or nobody flips, they fill the device's
-//! queue; otherwise they are posted only where pages are too few for a burst, because a frame that
-//! lands in one must be copied.
+//! The driver's own buffers are a floor: they are posted where pages are too few for a burst. A frame
+//! that lands in one must be copied. So the more of the sessions flip, the lower the floor: from the
+//! whole queue, where nobody does, to a quarter of it.
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
@@ -34,6 +34,8 @@ pub struct Posting {
     sessions: usize,
     /// Sessions that flip.
     flipping: usize,
+    /// How many buffers are to be posted, with the driver's own where there are too few pages.
+    floor: usize,
 }
 
 impl Posting {
@@ -41,6 +43,7 @@ impl Posting {
     pub fn new(capacity: u16) -> Posting {
         Posting {
             capacity: capacity as usize,
+            floor: capacity as usize,
             ..Posting::default()
         }
     }
@@ -56,11 +59,13 @@ impl Posting {
     /// A session begins.
     pub fn open(&mut self) {
         self.sessions += 1;
+        self.set_floor();
     }
 
     /// A session ends.
     pub fn close<P: Program>(&mut self, number: PortNumber, session: &Session<P>) {
         self.sessions -= 1;
+        self.set_floor();
         if session.receiving.wants {
             // The next session at its port must not find itself in the queue.
             self.wanting.retain(|other| *other != number);
@@ -71,12 +76,14 @@ impl Posting {
     pub fn enter(&mut self, share: u16) {
         self.shares += share as u64;
         self.flipping += 1;
+        self.set_floor();
     }
 
     /// A session of this share flips no longer.
     pub fn leave(&mut self, share: u16) {
         self.shares -= share as u64;
         self.flipping -= 1;
+        self.set_floor();
     }
 
     /// A session that flips has another share from now on.
@@ -88,23 +95,27 @@ impl Posting {
         }
     }
 
-    /// How many buffers are to be posted, with the driver's own where there are too few pages.
-    const fn floor(&self) -> usize {
-        match self.flipping > 0 && self.flipping == self.sessions {
-            true => self.capacity / 4,
-            false => self.capacity,
-        }
+    /// There are other sessions, or others of them flip.
+    fn set_floor(&mut self) {
+        self.floor = match self.flipping {
+            0 => self.capacity,
+            flipping => {
+                let quarter = self.capacity / 4;
+                let copying = self.sessions - flipping;
+                quarter + (self.capacity - quarter) * copying / self.sessions
+            }
+        };
     }
 
-    /// How many pages of a session may be away: a quarter of the queue is nobody's, and a page that is
-    /// away can't be exchanged.
+    /// How many pages of a session may be away: a quarter of the queue is nobody's, and its own client
+    /// needs some for what comes in other buffers.
     fn quota<P: Program>(&self, session: &Session<P>) -> u16 {
         let receiving = &session.receiving;
         let all = (self.capacity - self.capacity / 4) as u64;
         let share = all * receiving.share as u64 / self.shares.max(1);
         let most = match receiving.sealed {
             true => receiving.hidden.slots.len(),
-            false => session.pages.total() / 2,
+            false => session.pages.most_lent(),
         };
         (share.max(1)).min(most as u64) as u16
     }
@@ -154,7 +165,7 @@ impl<P: Program, T: Transport> Driver<P, T> {
         if !self.posting.wanting.is_empty() {
             self.post_pages();
         }
-        let floor = self.posting.floor();
+        let floor = self.posting.floor;
         while self.buffers.posted() < floor
             && let Some(token) = self.buffers.idle()
         {

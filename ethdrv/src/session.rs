@@ -210,7 +210,7 @@ impl<P: Program, M: Mem> Session<P, M> {
     }
 
     /// Takes a page to be lent to the device: a hidden one of a sealed session, otherwise one to spare
-    /// beyond what it needs for exchanges. Answers the slot.
+    /// beyond what it needs for a burst. Answers the slot.
     #[inline]
     pub fn lend_page(&mut self) -> Option<SlotNumber> {
         let slot = match self.receiving.sealed {
@@ -218,7 +218,7 @@ impl<P: Program, M: Mem> Session<P, M> {
                 let number = self.receiving.hidden.spare.pop()?;
                 *self.receiving.hidden.slots.get(number as usize)?
             }
-            false if self.pages.spare() * 4 <= self.pages.total() => None,
+            false if self.pages.spare() <= self.pages.scarce() => None,
             false => self.pages.take().and_then(|number| self.pages.slot(number)),
         }?;
         self.receiving.away += 1;

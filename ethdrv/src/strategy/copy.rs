@@ -6,6 +6,7 @@
 
 use abi::PAGE_SIZE;
 use dev::Program;
+use dev::burst::ALIGNMENT;
 use dev::layout::MORE;
 use dev::statistics::Counter;
 use ring::Descriptor;
@@ -17,7 +18,7 @@ use crate::pages::ReceivePages;
 use crate::session::Session;
 
 /// Zeros, for what lies between frames.
-const ZEROS: [u8; crate::pages::ALIGNMENT as usize] = [0; crate::pages::ALIGNMENT as usize];
+const ZEROS: [u8; ALIGNMENT as usize] = [0; ALIGNMENT as usize];
 
 /// Where a frame was put: the client's from now on, but not told to it yet.
 #[derive(Clone, Copy, Debug)]

@@ -6,6 +6,9 @@
 //! that neither has less than before, and nothing is ever taken from anybody but the recipient. A page
 //! that is delivered is no longer the device's, and is not posted before it is given back.
 //!
+//! A page for each frame is much. Where the recipient has [few to spare](dev::burst), frames of which
+//! several fit into a page are copied, if they would have to be exchanged.
+//!
 //! What an exchanged page holds beside the frame was somebody else's, and so was what comes back for
 //! it: a session that isn't sealed may glimpse what the device put into its pages, and what others that
 //! aren't sealed received before. For a sealed session, and out of its pages, all but the frame is
@@ -13,7 +16,7 @@
 
 use dev::layout::MORE;
 use dev::statistics::Counter;
-use dev::{Activity, Program};
+use dev::{Activity, Program, burst};
 use ring::Descriptor;
 use sys::Mem;
 
@@ -83,9 +86,15 @@ impl<P: Program, T: Transport> Driver<P, T> {
             return Err(Undelivered::Dropped(Counter::RingFull));
         }
         let spare = session.pages.spare();
+        // Long before they are scarce: who collects no returns finds nothing to lend either.
         if spare * 2 <= session.pages.total() || spare < exchanges {
             session.collect_returns()?;
-            if session.pages.spare() < exchanges {
+            let spare = session.pages.spare();
+            let scarce = spare < session.pages.scarce() + exchanges;
+            if scarce && exchanges > 0 && shares_a_page(fragments) {
+                return Ok(Some(Counter::ChoseScarce));
+            }
+            if spare < exchanges {
                 return Err(Undelivered::Dropped(Counter::NoPage));
             }
         }
@@ -163,6 +172,12 @@ impl<P: Program, T: Transport> Driver<P, T> {
             swap,
         });
     }
+}
+
+/// Whether a frame, if it is copied, leaves room for another one like it.
+fn shares_a_page(fragments: &[Fragment]) -> bool {
+    let length = fragments.iter().map(|one| one.part.length).sum();
+    burst::packed(length) > 1
 }
 
 /// A fragment that lies in a page of a session's that still is.

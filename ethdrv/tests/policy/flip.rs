@@ -1,12 +1,12 @@
 //! Frames that stay where the device put them.
 
 use dev::admin::PortState;
-use dev::settings::{Rate, Receive, Strategy};
+use dev::settings::{PortSettings, Rate, Receive, Strategy};
 use dev::statistics::Counter;
 
 use crate::support::client::Client;
 use crate::support::kernel::DMA_BASE;
-use crate::support::{OUTSIDE, TestPort, World, frame};
+use crate::support::{OUTSIDE, TestPort, World, frame, settings};
 
 pub const FLIP: Receive = Receive {
     strategy: Strategy::Flip,
@@ -330,8 +330,18 @@ fn posted(world: &World, client: &Client) -> usize {
 #[test]
 fn a_share_that_is_set_while_a_session_flips_is_its_share_of_the_buffers_posted() {
     let world = world();
-    let mut alice = world.attached_with(1, FLIP);
-    let mut bob = world.attached_with(2, FLIP);
+    let attached = |n| {
+        let port = world.port(PortSettings {
+            receive: FLIP,
+            ..settings(n)
+        });
+        let mut client = world.client(port, 1000);
+        client.receive_pages = 32;
+        client.attach().unwrap();
+        client
+    };
+    let (mut alice, mut bob) = (attached(1), attached(2));
+    world.run();
     warm_up(&world, &mut [&mut alice, &mut bob]);
     let lent = |client: &Client| posted(&world, client);
     assert_eq!([lent(&alice), lent(&bob)], [6, 6]);
@@ -344,7 +354,7 @@ fn a_share_that_is_set_while_a_session_flips_is_its_share_of_the_buffers_posted(
     };
     share(5, alice.port).unwrap();
     warm_up(&world, &mut [&mut alice, &mut bob]);
-    // Half of her pages are kept for exchanges.
+    // She keeps three quarters of her pages for what comes in other buffers.
     assert_eq!([lent(&alice), lent(&bob)], [8, 2]);
     share(1, alice.port).unwrap();
     share(3, bob.port).unwrap();

@@ -4,6 +4,7 @@ mod support;
 
 mod attach;
 mod bound;
+mod burst;
 mod crowd;
 mod fair;
 mod flip;

@@ -30,7 +30,7 @@ fn attached(world: &World, n: u8, receive: Receive) -> Client {
 /// Bob receives while the memory of alice, who receives otherwise, goes at the `n`-th access or system
 /// call of the driver's. Answers whether that came.
 fn at(n: u64, hers: Receive, his: Receive) -> bool {
-    let world = World::with_capacity(8);
+    let world = World::with_capacity(64);
     world.add_aperture();
     let mut alice = attached(&world, 1, hers);
     let mut bob = attached(&world, 2, his);
@@ -69,7 +69,7 @@ fn at(n: u64, hers: Receive, his: Receive) -> bool {
         return false;
     }
     // What she had goes back as the device gives it back; then nothing of hers is left.
-    for n in 0..20 {
+    for n in 0..64 {
         let sent = frame(bob.port.mac, OUTSIDE, n, 150);
         world.inject(sent.clone());
         world.run();

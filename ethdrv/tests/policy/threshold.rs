@@ -100,6 +100,7 @@ fn why_frames_are_copied_is_counted_and_adds_up() {
             Counter::ChoseShort,
             Counter::ChosePool,
             Counter::ChoseSealed,
+            Counter::ChoseScarce,
             Counter::ChoseGoing,
             Counter::ChoseRefused,
         ];

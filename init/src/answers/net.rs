@@ -55,6 +55,7 @@ const NO_DROPS: &[Counter] = &[
     Counter::ChoseShort,
     Counter::ChosePool,
     Counter::ChoseSealed,
+    Counter::ChoseScarce,
     Counter::ChoseGoing,
     Counter::ChoseRefused,
 ];
@@ -72,6 +73,7 @@ const SHOWN: &[Counter] = &[
     Counter::ChoseShort,
     Counter::ChosePool,
     Counter::ChoseSealed,
+    Counter::ChoseScarce,
     Counter::ChoseGoing,
     Counter::ChoseRefused,
 ];
@@ -178,6 +180,7 @@ fn choices(text: &mut String, name: &str, receive: Receive, counters: &Counters)
         (Counter::ChoseShort, "shorter than the threshold"),
         (Counter::ChosePool, "not in a session's page"),
         (Counter::ChoseSealed, "sealed, in a page that a client sees"),
+        (Counter::ChoseScarce, "because pages were scarce"),
         (Counter::ChoseGoing, "while going over"),
         (Counter::ChoseRefused, "for the exchange was refused"),
     ];

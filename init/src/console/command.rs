@@ -263,8 +263,9 @@ const NET: &str = "\
 /// What `help strategy` says of frames that no strategy exchanges.
 const COPIED_ANYHOW: &str = "\
 Copied in every strategy: multicast and broadcast; frames in the driver's own buffers, where they
-lie while too few pages are pinned (after a change, or where slots or pages are lacking); frames of
-revoked pages; and what came for a sealed user into a page that an open one can see.
+lie while too few pages are pinned (after a change, or where slots or pages are lacking); short ones
+that would be exchanged while the user has few pages to spare, because copied they share pages;
+frames of revoked pages; and what came for a sealed user into a page that an open one can see.
 `net` counts copied, in place and exchanged.
 ";
 

@@ -11,6 +11,7 @@
 //! - [`layout`]: who writes what in the two segments of a session.
 //! - [`port`], [`admin`]: the protocol, for clients and for init, with [`badge`], [`refusal`],
 //!   [`settings`], [`mac`].
+//! - [`burst`]: how many frames a session takes at once.
 //! - [`statistics`]: what is counted; [`hybrid`]: from which length on frames are flipped, and why.
 //! - [`session`]: the client's side of a session, with its [`segment`].
 #![no_std]
@@ -23,6 +24,7 @@ pub mod admin;
 pub mod badge;
 #[cfg(all(feature = "bare", target_os = "none"))]
 pub mod bare;
+pub mod burst;
 pub mod hybrid;
 pub mod layout;
 pub mod mac;

@@ -105,6 +105,8 @@ counters! {
     ChosePool = "copied: not in a session's page",
     /// The same: they were sealed, and the page that they arrived in is one that a client sees.
     ChoseSealed = "copied: sealed, in a page that a client sees",
+    /// The same: so few pages were left to spare that frames have to share them.
+    ChoseScarce = "copied: pages are scarce",
     /// The same: the session was only going over to flipping, or back.
     ChoseGoing = "copied: going over",
     /// The same: the kernel refused the exchange, for one of the two pages had been taken back.
