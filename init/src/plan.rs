@@ -85,7 +85,8 @@ pub fn program_objects(image: &Image<'_>, stack_pages: usize) -> u64 {
 /// Slots that a port's receive pages may take, in apertures that all ports share: the pages that its user
 /// sees, and those behind them if it is sealed, which it may become at any time.
 pub const fn receive_slots(user: &User) -> u64 {
-    user.receive_slots as u64 + hidden_pages(user.receive_slots) as u64
+    let seen = user.receive_slots();
+    seen as u64 + hidden_pages(seen) as u64
 }
 
 /// Objects that the driver needs for a port with so many slots: aperture and window for what is sent; a
@@ -108,7 +109,7 @@ const NOTES_PER_PORT: u64 = 12 * 1024;
 /// # Errors
 /// [`TooLow`]: the user's limit doesn't cover it.
 pub fn plan(user: &User, program: u64) -> Result<Plan, TooLow> {
-    let reserve = port_reserve(user.transmit_slots, user.receive_slots);
+    let reserve = port_reserve(user.transmit_slots, user.receive_slots());
     let receive = u64::from(FIRST_RECEIVE_PAGE) + receive_slots(user);
     // The transmit segment's table is the user's own, the receive segment's is the driver's.
     let transmit = 1 + u64::from(FIRST_TRANSMIT_PAGE) + u64::from(user.transmit_slots);
@@ -202,7 +203,7 @@ mod tests {
         ) {
             let mut user = user(bank);
             user.transmit_slots = transmit;
-            user.receive_slots = receive;
+            user.receive_slots = Some(receive);
             match plan(&user, program) {
                 Ok(plan) => {
                     prop_assert_eq!(plan.limit + plan.reserve, u64::from(bank));

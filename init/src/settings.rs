@@ -14,7 +14,7 @@ pub fn settings(user: &User) -> PortSettings {
             share: user.share,
         },
         transmit_pages: user.transmit_slots,
-        receive_pages: user.receive_slots,
+        receive_pages: user.receive_slots(),
         receive: receive(user.strategy, user.sealed),
         pinning: match user.pinning {
             manifest::Pinning::Session => Pinning::Session,

@@ -47,7 +47,7 @@ impl User {
             )
         };
         slots(self.transmit_slots, "transmit_slots")?;
-        slots(self.receive_slots, "receive_slots")?;
+        slots(self.receive_slots(), "receive_slots")?;
         within(
             u32::from(self.share),
             1,

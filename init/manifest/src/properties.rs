@@ -23,7 +23,7 @@ prop_compose! {
         services in proptest::sample::subsequence(Service::ALL.to_vec(), 0..=4),
         limits in (proptest::option::of(1u32..), proptest::option::of(User::MIN_BURST..)),
         share in 1..=User::MAX_SHARE,
-        slots in (User::MIN_SLOTS..=User::MAX_SLOTS, User::MIN_SLOTS..=User::MAX_SLOTS),
+        slots in (User::MIN_SLOTS..=User::MAX_SLOTS, proptest::option::of(User::MIN_SLOTS..=User::MAX_SLOTS)),
         bind: bool,
         strategy in prop_oneof![
             Just(crate::Strategy::Copy),
@@ -60,7 +60,8 @@ prop_compose! {
         user.rate = limits.0;
         user.burst = limits.0.and(limits.1);
         user.share = share;
-        (user.transmit_slots, user.receive_slots) = slots;
+        user.transmit_slots = slots.0;
+        user.receive_slots = slots.1;
         user.strategy = strategy;
         user.sealed = sealed;
         user.copier = copier;

@@ -207,7 +207,7 @@ fn set(user: &mut User, option: &str, value: &str, wanted: &'static str) -> Resu
         "--pinning" => user.pinning = value.parse().map_err(word)?,
         "--copier" => user.copier = yes_or_no(value, wanted)?,
         "--transmit-slots" => user.transmit_slots = plain(value, wanted)?,
-        "--receive-slots" => user.receive_slots = plain(value, wanted)?,
+        "--receive-slots" => user.receive_slots = Some(plain(value, wanted)?),
         // Only options of the list get here, and a test sets each of them.
         _ => return Err("can't be set".to_string()),
     }

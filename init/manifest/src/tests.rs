@@ -407,3 +407,17 @@ fn a_wrong_console_word_says_what_is_right() {
     assert!(refused(&["carol"], core::slice::from_ref(&carol)).contains("already"));
     assert!(refused(&["dave", "--mac", &mac], &[carol]).contains("carol's already"));
 }
+
+#[test]
+fn who_flips_has_more_pages_to_receive_into_unless_told_otherwise() {
+    for (settings, pages) in [
+        ("", 64),
+        ("strategy = 'flip'", 240),
+        ("strategy = 'hybrid'", 240),
+        ("strategy = 'flip'\nreceive_slots = 16", 16),
+        ("receive_slots = 128", 128),
+    ] {
+        let manifest = Manifest::parse(&format!("[[user]]\nname = 'a'\n{settings}\n")).unwrap();
+        assert_eq!(manifest.user[0].receive_slots(), pages, "{settings}");
+    }
+}

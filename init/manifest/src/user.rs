@@ -82,9 +82,10 @@ pub struct User {
     /// aperture slots that init sets aside for the port. Default [`User::DEFAULT_SLOTS`].
     #[serde(default = "default_slots")]
     pub transmit_slots: u16,
-    /// Pages into which the user receives; bounds and default as for `transmit_slots`.
-    #[serde(default = "default_slots")]
-    pub receive_slots: u16,
+    /// Pages into which the user receives; bounds as for `transmit_slots`. Default as many as the
+    /// [strategy takes](User::receive_slots).
+    #[serde(default)]
+    pub receive_slots: Option<u16>,
 }
 
 impl User {
@@ -103,8 +104,11 @@ impl User {
     /// Most pages to transmit from or receive into: both kinds of one port fit into an aperture's
     /// 512 slots, and each kind leaves room in its 512-page segment for rings and statistics.
     pub const MAX_SLOTS: u16 = 240;
-    /// Default pages to transmit from, and to receive into.
+    /// Default pages to transmit from, and to receive into by copying.
     pub const DEFAULT_SLOTS: u16 = 64;
+    /// Default pages to receive into by flipping. Each frame has one to itself then, and half of them
+    /// are with the device: fewer don't take a large window's frames.
+    pub const DEFAULT_FLIPPED_SLOTS: u16 = User::MAX_SLOTS;
 
     /// A user with this name and all settings at their defaults; its MAC address is
     /// [`Mac::UNASSIGNED`].
@@ -128,7 +132,16 @@ impl User {
             pinning: Pinning::default(),
             copier: false,
             transmit_slots: default_slots(),
-            receive_slots: default_slots(),
+            receive_slots: None,
+        }
+    }
+
+    /// The pages in force into which the user receives.
+    pub const fn receive_slots(&self) -> u16 {
+        match (self.receive_slots, self.strategy) {
+            (Some(slots), _) => slots,
+            (None, Strategy::Copy) => User::DEFAULT_SLOTS,
+            (None, Strategy::Flip | Strategy::Hybrid { .. }) => User::DEFAULT_FLIPPED_SLOTS,
         }
     }
 

@@ -48,12 +48,14 @@ impl<H: Host> Init<'_, H> {
     }
 
     /// Makes a user known, and reckons what it gets. Nothing is bought yet.
-    fn add_member(&mut self, user: User, spawned: bool) -> Result<usize, Failure> {
+    fn add_member(&mut self, mut user: User, spawned: bool) -> Result<usize, Failure> {
         let name = user.name.to_string();
         let whole = format!("user {name}");
         if SELF_NAMES.contains(&name.as_str()) {
             return Err(Failure::new(whole, "a part of the system has this name"));
         }
+        // As many as the strategy takes that it begins with. A port has its pages for life.
+        user.receive_slots = Some(user.receive_slots());
         let stack = image(&self.archive, stack::FILE).map_err(|failure| failure.during(&whole))?;
         let mut objects = program_objects(&stack, STACK_PAGES);
         if user.copier {

@@ -106,7 +106,7 @@ impl<H: Host> Init<'_, H> {
             bank.usage(sys).map_or(0, left)
         };
         let needed =
-            u64::from(FIRST_RECEIVE_PAGE) + u64::from(member.user.receive_slots) + SESSION_SLACK;
+            u64::from(FIRST_RECEIVE_PAGE) + u64::from(member.user.receive_slots()) + SESSION_SLACK;
         let (own, all) = (room(member.slots.bank), room(self.share.bank));
         let refusal = self
             .look_at_port(number, false)

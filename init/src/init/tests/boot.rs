@@ -231,3 +231,18 @@ fn drivers_get_as_many_slots_for_receive_pages_as_their_ports_may_take() {
     assert!(is_running(&init, "carol"));
     assert_eq!(world.apertures.get(), 4);
 }
+
+#[test]
+fn a_port_keeps_its_pages_when_its_strategy_changes() {
+    let world = world();
+    let mut init = start(world, "", TWO_USERS);
+    let two = init.driver.receive_slots.wanted;
+    assert_eq!(two, 2 * 96);
+    type_line(&mut init, "spawn carol --strategy flip\r");
+    assert!(is_running(&init, "carol"));
+    assert_eq!(init.driver.receive_slots.wanted, two + 360);
+    type_line(&mut init, "strategy alice flip\r");
+    type_line(&mut init, "strategy carol copy\r");
+    type_line(&mut init, "revoke carol\r");
+    assert_eq!(init.driver.receive_slots.wanted, two);
+}
