@@ -29,6 +29,12 @@ pub trait Link {
         ETHERNET + self.mtu()
     }
 
+    /// How many frames of a length the link holds at least, if the stack takes none meanwhile: what is
+    /// beyond it may be lost. `usize::MAX` where no bound is known.
+    fn burst(&self, _length: usize) -> usize {
+        usize::MAX
+    }
+
     /// Copies the next received frame into a buffer, as much of it as fits, and is done with it.
     /// Returns its length. The memory that it lay in is another party's and may vanish: nothing is
     /// looked at there, only in the copy.

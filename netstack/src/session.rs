@@ -5,6 +5,7 @@
 
 use alloc::vec::Vec;
 
+use dev::burst;
 use dev::port::{AttachError, Port};
 use dev::program::Program;
 use dev::session::{Lost, Session, TransmitSegment};
@@ -49,6 +50,8 @@ pub struct SessionLink<'a, P: Program> {
     frame: Vec<u8>,
     /// Longest frame that comes.
     frame_limit: usize,
+    /// Pages that frames are received into.
+    receive_pages: u16,
     mac: Mac,
 }
 
@@ -89,6 +92,7 @@ impl<'a, P: Program> SessionLink<'a, P> {
                 mac: session.mac().bytes(),
                 frame: alloc::vec![0; session.send_limit() as usize],
                 frame_limit: session.frame_limit() as usize,
+                receive_pages: session.receive_pages() as u16,
                 session: Some(session),
                 lost: None,
             }),
@@ -178,6 +182,10 @@ impl<P: Program> Link for SessionLink<'_, P> {
 
     fn frame_limit(&self) -> usize {
         self.frame_limit
+    }
+
+    fn burst(&self, length: usize) -> usize {
+        burst::frames(self.receive_pages, length as u32) as usize
     }
 
     #[inline]

@@ -15,6 +15,7 @@ pub mod timers;
 
 mod connection;
 mod places;
+mod window;
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -107,6 +108,7 @@ impl Tcp {
         // smoltcp sends no segment across the end of its buffer: whole ones end there.
         let segment = (node.mtu - HEADERS) as u32;
         limits.send_buffer = limits.send_buffer.next_multiple_of(segment);
+        limits.receive_buffer = window::widest(&node.link, limits.receive_buffer);
         Tcp {
             interface: interface(node),
             generation: node.addresses.generation,

@@ -110,3 +110,18 @@ fn a_page_is_served_over_the_narrowest_link() {
     assert!(page.contains("alice"), "{page}");
     assert_eq!(meeting.longest.0, 82);
 }
+
+#[test]
+fn a_window_that_comes_at_once_overruns_no_link() {
+    // The peer's own buffer is 65,536 bytes: 45 segments.
+    for (mtu, held) in [(1500, 40), (1500, 10), (9000, 6)] {
+        let mut meeting = Meeting::holding(held, mtu, config(false));
+        let handle = meeting.connect(7);
+        let sent = data(500_000);
+        let began = meeting.world.now;
+        assert!(meeting.converse(handle, &sent, sent.len()) == sent);
+        assert_eq!(meeting.world.wire.borrow().overrun, 0, "{held} at {mtu}");
+        // Nobody waited for a timer.
+        assert!(meeting.world.now - began < Duration::from_millis(500));
+    }
+}

@@ -124,6 +124,12 @@ impl Meeting {
         Meeting::on(World::carrying(mtu, config, 1), Faults::default(), 1)
     }
 
+    /// The same, where no more than `held` frames wait for the stack.
+    pub fn holding(held: usize, mtu: usize, config: Config) -> Meeting {
+        let world = World::holding(Some(held), mtu, config, 1);
+        Meeting::on(world, Faults::default(), 1)
+    }
+
     fn on(mut world: World, faults: Faults, seed: u64) -> Meeting {
         world.wait(Duration::from_secs(3));
         world.take();
@@ -179,6 +185,7 @@ impl Meeting {
             let mut wire = self.world.wire.borrow_mut();
             self.faults
                 .apply(&mut self.numbers, from_peer, &mut wire.to_stack);
+            wire.overrun();
         }
         if moved {
             self.world.now += self.latency;

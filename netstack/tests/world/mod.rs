@@ -28,6 +28,21 @@ pub struct Wire {
     /// Frames that fit in before somebody takes them out.
     pub room: usize,
     pub mtu: usize,
+    /// Frames that wait for the stack at most; more are lost. `None`: as many as come.
+    pub held: Option<usize>,
+    /// Frames that were lost so.
+    pub overrun: usize,
+}
+
+impl Wire {
+    /// Loses what there is no room for before the stack takes some.
+    pub fn overrun(&mut self) {
+        let excess = self
+            .held
+            .map_or(0, |held| self.to_stack.len().saturating_sub(held));
+        self.to_stack.truncate(self.to_stack.len() - excess);
+        self.overrun += excess;
+    }
 }
 
 /// The stack's end of it.
@@ -39,6 +54,10 @@ pub struct End {
 impl Link for End {
     fn mtu(&self) -> usize {
         self.wire.borrow().mtu
+    }
+
+    fn burst(&self, _length: usize) -> usize {
+        self.wire.borrow().held.unwrap_or(usize::MAX)
     }
 
     fn receive(&mut self, into: &mut [u8]) -> Option<usize> {
@@ -173,9 +192,15 @@ impl World {
 
     /// A stack on a wire that carries packets of up to so many bytes.
     pub fn carrying(mtu: usize, config: Config, seed: u64) -> World {
+        World::holding(None, mtu, config, seed)
+    }
+
+    /// The same, where no more than `held` frames wait for the stack.
+    pub fn holding(held: Option<usize>, mtu: usize, config: Config, seed: u64) -> World {
         let wire = Rc::new(RefCell::new(Wire {
             room: 64,
             mtu,
+            held,
             ..Wire::default()
         }));
         let end = End {
