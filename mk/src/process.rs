@@ -144,6 +144,11 @@ impl Process {
         Ok(self.outcome.clone())
     }
 
+    /// The number of its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Ends QEMU at once.
     pub fn kill(&mut self) {
         let _ = self.child.kill();

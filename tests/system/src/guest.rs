@@ -96,6 +96,11 @@ impl Guest {
         })
     }
 
+    /// The number of QEMU's process.
+    pub(crate) fn process(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Waits until the console shows text that matches a regular expression, after what earlier
     /// calls found.
     ///

@@ -4,6 +4,8 @@
 //! answer for a while.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -17,6 +19,8 @@ use smoltcp::wire::{
 
 use crate::environment::limit;
 use crate::frames::Mac;
+use crate::guest::Guest;
+use crate::idleness::Idleness;
 use crate::wire::Wire;
 
 mod http;
@@ -64,6 +68,7 @@ impl Peer {
             wire,
             longest: ETHERNET + mtu,
             heard: Heard::default(),
+            arrivals: Arc::default(),
         };
         let mut config = Config::new(EthernetAddress(mac).into());
         // The same ports and sequence numbers each time.
@@ -101,6 +106,14 @@ impl Peer {
     /// What came from the guest since this was last asked.
     pub fn heard(&mut self) -> Heard {
         std::mem::take(&mut self.device.heard)
+    }
+
+    /// Watches for how long nothing comes though this thread and the guest had nothing to do.
+    ///
+    /// # Errors
+    /// The system does not tell how long threads run.
+    pub fn watch(&self, guest: &Guest) -> Result<Idleness> {
+        Idleness::watch(guest.process(), Arc::clone(&self.device.arrivals))
     }
 
     /// Lets the peer answer for so long.
@@ -318,6 +331,8 @@ struct WireDevice {
     /// Longest frame, in bytes without check sequence.
     longest: usize,
     heard: Heard,
+    /// How many frames came, for whoever watches meanwhile.
+    arrivals: Arc<AtomicU64>,
 }
 
 struct Received(Vec<u8>);
@@ -347,6 +362,7 @@ impl Device for WireDevice {
         // QEMU's switch hands out frames of up to 64 KiB; this card takes what its link carries.
         loop {
             let frame = self.wire.poll()?;
+            self.arrivals.fetch_add(1, Ordering::Relaxed);
             self.heard.longest = self.heard.longest.max(frame.len());
             self.heard.over_a_page += u32::from(frame.len() > 4096);
             if frame.len() <= self.longest {

@@ -19,6 +19,7 @@ mod network;
 mod numbered;
 mod residue;
 mod revoke;
+mod stalls;
 mod starve;
 mod streams;
 mod vandals;
@@ -46,6 +47,7 @@ pub const ALL: &[&[Entry]] = &[
     numbered::CASES,
     residue::CASES,
     revoke::CASES,
+    stalls::CASES,
     starve::CASES,
     vandals::CASES,
     wire::CASES,
