@@ -82,7 +82,7 @@ fn storage_comes_back_whatever_happens() {
 
 #[test]
 fn frames_arrive_whatever_others_do() {
-    let counts = campaign(Scenario::Ethernet, 24);
+    let counts = campaign(Scenario::Ethernet, 32);
     came_by(
         &counts,
         &[
