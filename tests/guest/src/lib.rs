@@ -5,8 +5,9 @@
 //! | `hello` | the tutorial's program | a bank, the log |
 //! | `bench` | prints the kernel's figures | the reset and `DeviceDma` capabilities; a bank of 1,200 objects |
 //! | `echo` | prints what an echo through driver and stack costs, over the simulated wire | init's place; `bin/ethdrv` and `bin/netstack` in the archive |
-//! | `crossover` | prints what frames cost that are copied, left in place or exchanged, over the simulated wire | init's place; `bin/ethdrv`, `bin/recipient` and `etc/crossover` in the archive |
+//! | `crossover` | prints what frames cost that are copied, left in place or exchanged, over the simulated wire, and isolated operations | init's place; `bin/ethdrv`, `bin/recipient`, `bin/isolated` and `etc/crossover` in the archive |
 //! | `recipient` | receives frames, for `crossover` | what a stack gets |
+//! | `isolated` | does isolated operations, for `crossover` | a bank of 400, a bound aperture |
 //! | `invoker` | makes every wrong invocation and compares the errors with `abi::method` | init's place: all of its authorities, and control of the log; a bank of 300 |
 //! | `faulty` | lets children fault in every way; with an argument, faults itself in that way | the reset capability; a bank of 100 |
 //! | `runtime` | loses memory, heap and slots, and goes on | the reset capability; a bank of 300 |
@@ -31,6 +32,7 @@ pub mod children;
 #[cfg(all(feature = "bare", target_os = "none"))]
 pub mod code;
 pub mod numbered;
+pub mod operations;
 #[cfg(all(feature = "bare", target_os = "none"))]
 pub mod report;
 pub mod statistics;

@@ -1,5 +1,5 @@
 //! Prints what frames cost that are copied, left in place or exchanged: in instructions and, on a
-//! kernel that counts them (`abi::count`), in events.
+//! kernel that counts them (`abi::count`), in events. And what [isolated operations](isolated) cost.
 //!
 //! The program is the *wire process* of [`ethdrv::wire`], in init's place (`init=crossover`). It starts
 //! the ethernet driver on the simulated wire and a recipient with a session, and sends frames as
@@ -25,6 +25,7 @@ extern crate alloc;
 
 mod count;
 mod feed;
+mod isolated;
 mod plan;
 mod strategy;
 mod touched;
@@ -104,6 +105,9 @@ fn run() -> Result<(), Failure> {
             bench.prepare(delivery)?;
             bench.measure_all(&plan, delivery)?;
         }
+    }
+    if plan.operations {
+        isolated::measure_all(&bench.system)?;
     }
     Ok(())
 }

@@ -1,7 +1,8 @@
 //! What is to be measured: the file `etc/crossover` of the boot archive.
 //!
 //! Lines of a word and what belongs to it: `sizes`, `batches` and `frames` with numbers, `strategies`
-//! with `copy`, `in_place`, `sealed` and `exchange`, `touched` with `none`, `header` and `all`.
+//! with `copy`, `in_place`, `sealed` and `exchange`, `touched` with `none`, `header` and `all`; and the
+//! word `operations`, by itself: isolated ones are measured too.
 
 use alloc::vec::Vec;
 
@@ -26,6 +27,8 @@ pub struct Plan {
     pub touched: Vec<Touched>,
     /// Frames of a row, but for what the batch makes of it.
     pub frames: usize,
+    /// Isolated operations, too.
+    pub operations: bool,
 }
 
 impl Plan {
@@ -48,6 +51,7 @@ impl Plan {
                 "frames" => {
                     plan.frames = numbers(words).ok_or(WRONG)?.first().copied().ok_or(WRONG)?
                 }
+                "operations" => plan.operations = true,
                 "strategies" => {
                     plan.strategies = words
                         .map(Delivery::from_name)

@@ -13,10 +13,10 @@ use init::host::priority;
 use rt::child::{Grant, Program};
 use rt::{Kernel, Mapping, slots};
 use sys::Cap;
-use sys::object::Process;
+use sys::object::{Aperture, Process};
 
 use super::{Failure, System, during, image, own, start_program, sub_bank, window_memory};
-use crate::children::Nursery;
+use crate::children::{BANK, Nursery};
 
 /// Limit of a user's bank: ample.
 const USER_LIMIT: u64 = 8192;
@@ -88,6 +88,33 @@ impl System {
         self.windows.push((view, window_memory(memory.window)?));
         self.ports.push(number);
         Ok(program.process)
+    }
+
+    /// Starts a program that has nothing to do with the driver, as urgent as a user.
+    ///
+    /// # Errors
+    /// What could not be done.
+    pub fn add_program(&self, name: &str, grants: &[Grant]) -> Result<Cap<Process>, Failure> {
+        let mut nursery = Nursery::new().map_err(during("preparing to start programs"))?;
+        let bank = sub_bank(USER_LIMIT).map_err(during("making a program's bank"))?;
+        let image = image(&self.archive, &format!("bin/{name}"))?;
+        let program = Program {
+            priority: USER_PRIORITY,
+            ..Program::new(name, &image, bank)
+        };
+        let program =
+            start_program(&mut nursery, program, grants).map_err(during("starting a program"))?;
+        nursery.end();
+        Ok(program.process)
+    }
+
+    /// An aperture of the driver's function for somebody else.
+    ///
+    /// # Errors
+    /// What could not be done.
+    pub fn aperture(&self) -> Result<Cap<Aperture>, Failure> {
+        let memory = own(BANK, self.function, false).map_err(during("making an aperture"))?;
+        Ok(memory.aperture)
     }
 
     /// Gives the driver 512 slots for receive pages.
