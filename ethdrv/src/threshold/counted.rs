@@ -20,39 +20,131 @@ pub(super) const EXCHANGE_CALL: u64 = 1068;
 pub(super) const COPY: &[Counted] = &[
     Counted {
         bytes: 64,
-        frames: 64,
-        events: [6, 4, 64, 4096, 0, 0, 0, 0, 4, 0, 0, 2, 0, 0, 0, 0, 0, 0],
-        instructions: Some(53333),
+        frames: 256,
+        events: [
+            24, 16, 256, 16384, 0, 0, 0, 0, 16, 0, 0, 8, 0, 0, 0, 0, 0, 0,
+        ],
+        instructions: Some(218867),
+    },
+    Counted {
+        bytes: 128,
+        frames: 256,
+        events: [
+            24, 16, 256, 32768, 0, 0, 0, 0, 16, 0, 0, 8, 0, 0, 0, 0, 0, 0,
+        ],
+        instructions: Some(218839),
+    },
+    Counted {
+        bytes: 256,
+        frames: 256,
+        events: [
+            24, 16, 256, 65536, 0, 0, 0, 0, 16, 0, 0, 8, 0, 0, 0, 0, 0, 0,
+        ],
+        instructions: Some(220091),
     },
     Counted {
         bytes: 512,
-        frames: 64,
-        events: [6, 4, 64, 32768, 0, 0, 0, 0, 4, 0, 0, 2, 0, 0, 0, 0, 0, 0],
-        instructions: Some(54134),
+        frames: 256,
+        events: [
+            24, 16, 256, 131072, 0, 0, 0, 0, 16, 0, 0, 8, 0, 0, 0, 0, 0, 0,
+        ],
+        instructions: Some(221727),
+    },
+    Counted {
+        bytes: 1024,
+        frames: 256,
+        events: [
+            24, 16, 256, 262144, 0, 0, 0, 0, 16, 0, 0, 8, 0, 0, 0, 0, 0, 0,
+        ],
+        instructions: Some(233022),
     },
     Counted {
         bytes: 1514,
-        frames: 64,
-        events: [6, 4, 64, 96896, 0, 0, 0, 0, 4, 0, 0, 2, 0, 0, 0, 0, 0, 0],
-        instructions: Some(56753),
+        frames: 256,
+        events: [
+            24, 16, 256, 387584, 0, 0, 0, 0, 16, 0, 0, 8, 0, 0, 0, 0, 0, 0,
+        ],
+        instructions: Some(238950),
+    },
+    Counted {
+        bytes: 2032,
+        frames: 256,
+        events: [
+            24, 16, 256, 520192, 0, 0, 0, 0, 16, 0, 0, 8, 0, 0, 0, 0, 0, 0,
+        ],
+        instructions: Some(245864),
+    },
+    Counted {
+        bytes: 2033,
+        frames: 256,
+        events: [
+            32, 16, 512, 520448, 0, 0, 0, 0, 16, 0, 0, 8, 0, 0, 0, 0, 0, 0,
+        ],
+        instructions: Some(429190),
+    },
+    Counted {
+        bytes: 3072,
+        frames: 256,
+        events: [
+            32, 16, 512, 786432, 0, 0, 0, 0, 16, 0, 0, 8, 0, 0, 0, 0, 0, 0,
+        ],
+        instructions: Some(452187),
     },
     Counted {
         bytes: 4080,
-        frames: 64,
-        events: [8, 4, 192, 261120, 0, 0, 0, 0, 4, 0, 0, 2, 0, 0, 0, 0, 0, 0],
-        instructions: Some(141199),
+        frames: 256,
+        events: [
+            32, 16, 768, 1044480, 0, 0, 0, 0, 16, 0, 0, 8, 0, 0, 0, 0, 0, 0,
+        ],
+        instructions: Some(562166),
+    },
+    Counted {
+        bytes: 4081,
+        frames: 256,
+        events: [
+            32, 16, 768, 1044736, 0, 0, 0, 0, 16, 0, 0, 8, 0, 0, 0, 0, 0, 0,
+        ],
+        instructions: Some(562166),
+    },
+    Counted {
+        bytes: 4096,
+        frames: 256,
+        events: [
+            32, 16, 768, 1048576, 0, 0, 0, 0, 16, 0, 0, 8, 0, 0, 0, 0, 0, 0,
+        ],
+        instructions: Some(561142),
     },
     Counted {
         bytes: 4097,
-        frames: 64,
-        events: [8, 4, 256, 262208, 0, 0, 0, 0, 4, 0, 0, 2, 0, 0, 0, 0, 0, 0],
-        instructions: Some(203794),
+        frames: 256,
+        events: [
+            32, 16, 1024, 1048832, 0, 0, 0, 0, 16, 0, 0, 8, 0, 0, 0, 0, 0, 0,
+        ],
+        instructions: Some(818286),
+    },
+    Counted {
+        bytes: 6144,
+        frames: 256,
+        events: [
+            40, 16, 1280, 1572864, 0, 0, 0, 0, 16, 0, 0, 8, 0, 0, 0, 0, 0, 0,
+        ],
+        instructions: Some(924298),
+    },
+    Counted {
+        bytes: 8192,
+        frames: 256,
+        events: [
+            40, 16, 1536, 2097152, 0, 0, 0, 0, 16, 0, 0, 8, 0, 0, 0, 0, 0, 0,
+        ],
+        instructions: Some(1037134),
     },
     Counted {
         bytes: 9014,
-        frames: 64,
-        events: [10, 4, 448, 576896, 0, 0, 0, 0, 4, 0, 0, 2, 0, 0, 0, 0, 0, 0],
-        instructions: Some(296589),
+        frames: 256,
+        events: [
+            40, 16, 1792, 2307584, 0, 0, 0, 0, 16, 0, 0, 8, 0, 0, 0, 0, 0, 0,
+        ],
+        instructions: Some(1189104),
     },
 ];
 
@@ -60,38 +152,102 @@ pub(super) const COPY: &[Counted] = &[
 pub(super) const EXCHANGE: &[Counted] = &[
     Counted {
         bytes: 64,
-        frames: 64,
-        events: [8, 14, 0, 0, 64, 128, 0, 2, 4, 0, 0, 2, 0, 0, 0, 0, 0, 0],
-        instructions: Some(113519),
+        frames: 256,
+        events: [32, 56, 0, 0, 256, 512, 0, 8, 16, 0, 0, 8, 0, 0, 0, 0, 0, 0],
+        instructions: Some(449384),
+    },
+    Counted {
+        bytes: 128,
+        frames: 256,
+        events: [32, 56, 0, 0, 256, 512, 0, 8, 16, 0, 0, 8, 0, 0, 0, 0, 0, 0],
+        instructions: Some(449384),
+    },
+    Counted {
+        bytes: 256,
+        frames: 256,
+        events: [32, 56, 0, 0, 256, 512, 0, 8, 16, 0, 0, 8, 0, 0, 0, 0, 0, 0],
+        instructions: Some(449384),
     },
     Counted {
         bytes: 512,
-        frames: 64,
-        events: [8, 14, 0, 0, 64, 128, 0, 2, 4, 0, 0, 2, 0, 0, 0, 0, 0, 0],
-        instructions: Some(113519),
+        frames: 256,
+        events: [32, 56, 0, 0, 256, 512, 0, 8, 16, 0, 0, 8, 0, 0, 0, 0, 0, 0],
+        instructions: Some(449384),
+    },
+    Counted {
+        bytes: 1024,
+        frames: 256,
+        events: [32, 56, 0, 0, 256, 512, 0, 8, 16, 0, 0, 8, 0, 0, 0, 0, 0, 0],
+        instructions: Some(449388),
     },
     Counted {
         bytes: 1514,
-        frames: 64,
-        events: [8, 14, 0, 0, 64, 128, 0, 2, 4, 0, 0, 2, 0, 0, 0, 0, 0, 0],
-        instructions: Some(107639),
+        frames: 256,
+        events: [32, 56, 0, 0, 256, 512, 0, 8, 16, 0, 0, 8, 0, 0, 0, 0, 0, 0],
+        instructions: Some(449384),
+    },
+    Counted {
+        bytes: 2032,
+        frames: 256,
+        events: [32, 56, 0, 0, 256, 512, 0, 8, 16, 0, 0, 8, 0, 0, 0, 0, 0, 0],
+        instructions: Some(449388),
+    },
+    Counted {
+        bytes: 2033,
+        frames: 256,
+        events: [32, 56, 0, 0, 256, 512, 0, 8, 16, 0, 0, 8, 0, 0, 0, 0, 0, 0],
+        instructions: Some(449384),
+    },
+    Counted {
+        bytes: 3072,
+        frames: 256,
+        events: [32, 56, 0, 0, 256, 512, 0, 8, 16, 0, 0, 8, 0, 0, 0, 0, 0, 0],
+        instructions: Some(449384),
     },
     Counted {
         bytes: 4080,
-        frames: 64,
-        events: [8, 14, 0, 0, 64, 128, 0, 2, 4, 0, 0, 2, 0, 0, 0, 0, 0, 0],
-        instructions: Some(113519),
+        frames: 256,
+        events: [32, 56, 0, 0, 256, 512, 0, 8, 16, 0, 0, 8, 0, 0, 0, 0, 0, 0],
+        instructions: Some(449384),
+    },
+    Counted {
+        bytes: 4081,
+        frames: 256,
+        events: [40, 56, 0, 0, 512, 1024, 0, 8, 16, 0, 0, 8, 0, 0, 0, 0, 0, 0],
+        instructions: Some(941264),
+    },
+    Counted {
+        bytes: 4096,
+        frames: 256,
+        events: [40, 56, 0, 0, 512, 1024, 0, 8, 16, 0, 0, 8, 0, 0, 0, 0, 0, 0],
+        instructions: Some(941268),
     },
     Counted {
         bytes: 4097,
-        frames: 64,
-        events: [10, 14, 0, 0, 128, 256, 0, 2, 4, 0, 0, 2, 0, 0, 0, 0, 0, 0],
-        instructions: Some(235595),
+        frames: 256,
+        events: [40, 56, 0, 0, 512, 1024, 0, 8, 16, 0, 0, 8, 0, 0, 0, 0, 0, 0],
+        instructions: Some(941268),
+    },
+    Counted {
+        bytes: 6144,
+        frames: 256,
+        events: [40, 56, 0, 0, 512, 1024, 0, 8, 16, 0, 0, 8, 0, 0, 0, 0, 0, 0],
+        instructions: Some(941264),
+    },
+    Counted {
+        bytes: 8192,
+        frames: 256,
+        events: [
+            48, 96, 0, 0, 768, 1536, 0, 16, 16, 0, 0, 8, 0, 0, 0, 0, 0, 0,
+        ],
+        instructions: Some(1340376),
     },
     Counted {
         bytes: 9014,
-        frames: 64,
-        events: [12, 24, 0, 0, 192, 384, 0, 4, 4, 0, 0, 2, 0, 0, 0, 0, 0, 0],
-        instructions: Some(335628),
+        frames: 256,
+        events: [
+            48, 96, 0, 0, 768, 1536, 0, 16, 16, 0, 0, 8, 0, 0, 0, 0, 0, 0,
+        ],
+        instructions: Some(1340393),
     },
 ];
