@@ -13,7 +13,9 @@
  *     ,entry=ADDRESS,interrupt=ADDRESS,copy=ADDRESS,code=HEX
  *
  * where system calls, and interrupts of programs, enter the kernel; where the routine lies by which
- * the watched program copies, and its bytes: other programs have other code there. Such a kernel
+ * the watched program copies, and its bytes: other programs have other code there. Up to three more
+ * such pairs, copy2 and code2 to copy4 and code4, name code of which only the bytes are counted that it
+ * moves. Such a kernel
  * marks, by an instruction that does nothing, where its process that observes begins and ceases to
  * run, and where it begins to count and is read. What happens while that process runs isn't
  * counted. Each time that it is read, the file gets a record of `enum watched`, behind the counters and
@@ -62,7 +64,10 @@ enum qemu_plugin_op { QEMU_PLUGIN_INLINE_ADD_U64 };
 enum qemu_plugin_mem_rw { QEMU_PLUGIN_MEM_R = 1, QEMU_PLUGIN_MEM_W, QEMU_PLUGIN_MEM_RW };
 enum qemu_plugin_cb_flags { QEMU_PLUGIN_CB_NO_REGS };
 
+typedef uint32_t qemu_plugin_meminfo_t;
+
 typedef void (*qemu_plugin_vcpu_udata_cb_t)(unsigned int, void *);
+typedef void (*qemu_plugin_vcpu_mem_cb_t)(unsigned int, qemu_plugin_meminfo_t, uint64_t, void *);
 typedef void (*qemu_plugin_vcpu_tb_trans_cb_t)(qemu_plugin_id_t, struct qemu_plugin_tb *);
 
 void qemu_plugin_register_vcpu_tb_trans_cb(qemu_plugin_id_t, qemu_plugin_vcpu_tb_trans_cb_t);
@@ -74,6 +79,8 @@ void qemu_plugin_register_vcpu_insn_exec_cb(struct qemu_plugin_insn *, qemu_plug
                                             enum qemu_plugin_cb_flags, void *);
 void qemu_plugin_register_vcpu_mem_inline(struct qemu_plugin_insn *, enum qemu_plugin_mem_rw,
                                           enum qemu_plugin_op, void *, uint64_t);
+void qemu_plugin_register_vcpu_mem_cb(struct qemu_plugin_insn *, qemu_plugin_vcpu_mem_cb_t,
+                                      enum qemu_plugin_cb_flags, enum qemu_plugin_mem_rw, void *);
 size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *);
 uint64_t qemu_plugin_tb_vaddr(const struct qemu_plugin_tb *);
 struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *, size_t);
@@ -99,21 +106,28 @@ enum watched {
     ENTRIES, /* entries into the kernel out of programs */
     LOADS,   /* moves to CR3 */
     PAGES,   /* invlpg */
-    ZEROED,  /* bytes that the kernel's string stores wrote */
-    MOVED,   /* bytes that the watched program's copy routine wrote */
+    ZEROED,  /* bytes of frames that the kernel's string stores wrote */
+    MOVED,   /* bytes that the watched code wrote */
     ROUTINE, /* instructions of that routine */
     COPIES,  /* times that it was entered */
+    STRINGS, /* bytes that the watched code's string moves loaded and stored: twice what they moved */
     WATCHED
 };
 
 /* The displacements of the instructions that mark: kernel/abi/src/count.rs, `mark`. */
 enum mark { PAUSE = 0x75737501, RESUME, BEGIN, READ };
 
+enum { CODES = 4 };
+
 static struct {
     bool on;
-    uint64_t entry, interrupt, copy;
-    uint8_t code[1024];
-    size_t length;
+    uint64_t entry, interrupt;
+    /* Code that moves bytes; the routine by which the watched program copies is the first. */
+    struct code {
+        uint64_t at;
+        uint8_t bytes[1024];
+        size_t length;
+    } codes[CODES];
     /* What happened, always; when the observer ceased to run; and while it didn't run. */
     uint64_t all[WATCHED], since[WATCHED], counted[WATCHED];
     bool paused;
@@ -200,17 +214,42 @@ static uint64_t stores(const uint8_t *byte)
     return *byte == 0x88 ? 1 : *byte == 0x89 ? bytes : 0;
 }
 
+/* How much an iteration of rep movsb or rep movsq moves. */
+static uint64_t string_moves(const uint8_t *byte, size_t size)
+{
+    if (size == 2 && memcmp(byte, "\xf3\xa4", 2) == 0)
+        return 1;
+    return size == 3 && memcmp(byte, "\xf3\x48\xa5", 3) == 0 ? 8 : 0;
+}
+
+/* rep stosq */
+static bool string_stores(const uint8_t *byte, size_t size)
+{
+    return size == 3 && memcmp(byte, "\xf3\x48\xab", 3) == 0;
+}
+
 static void add(struct qemu_plugin_insn *instruction, enum watched what)
 {
     qemu_plugin_register_vcpu_insn_exec_inline(instruction, QEMU_PLUGIN_INLINE_ADD_U64,
                                                &watch.all[what], 1);
 }
 
-/* For instructions that don't load as well: QEMU 7.2 adds for loads too, whatever is asked for. */
+/* QEMU 7.2 adds for loads too, whatever is asked for: what loads as well is counted twice. */
 static void add_stored(struct qemu_plugin_insn *instruction, enum watched what, uint64_t bytes)
 {
     qemu_plugin_register_vcpu_mem_inline(instruction, QEMU_PLUGIN_MEM_W,
                                          QEMU_PLUGIN_INLINE_ADD_U64, &watch.all[what], bytes);
+}
+
+/* A string store of the kernel's. To the upper end of the address space it writes its own variables,
+ * which aren't frames (kernel/link.ld, KERNEL_BASE). */
+static void kernel_stored(unsigned int cpu, qemu_plugin_meminfo_t info, uint64_t address, void *data)
+{
+    (void)cpu;
+    (void)info;
+    (void)data;
+    if (address < 0xffffffff80000000)
+        watch.all[ZEROED] += 8;
 }
 
 static void watch_instruction(struct qemu_plugin_insn *instruction)
@@ -231,16 +270,27 @@ static void watch_instruction(struct qemu_plugin_insn *instruction)
             add(instruction, LOADS);
         if (invalidates_page(byte, size))
             add(instruction, PAGES);
-        /* rep stosq */
-        if (size == 3 && memcmp(byte, "\xf3\x48\xab", 3) == 0)
-            add_stored(instruction, ZEROED, 8);
-    } else if (at >= watch.copy && at + size <= watch.copy + watch.length &&
-               memcmp(byte, watch.code + (at - watch.copy), size) == 0) {
-        add(instruction, ROUTINE);
-        if (at == watch.copy)
-            add(instruction, COPIES);
-        if (stores(byte) != 0)
+        if (string_stores(byte, size))
+            qemu_plugin_register_vcpu_mem_cb(instruction, kernel_stored, QEMU_PLUGIN_CB_NO_REGS,
+                                             QEMU_PLUGIN_MEM_W, NULL);
+        return;
+    }
+    for (struct code *code = watch.codes; code < watch.codes + CODES; code++) {
+        if (at < code->at || at + size > code->at + code->length ||
+            memcmp(byte, code->bytes + (at - code->at), size) != 0)
+            continue;
+        if (code == watch.codes) {
+            add(instruction, ROUTINE);
+            if (at == code->at)
+                add(instruction, COPIES);
+        }
+        if (string_moves(byte, size) != 0)
+            add_stored(instruction, STRINGS, string_moves(byte, size));
+        else if (string_stores(byte, size))
+            add_stored(instruction, MOVED, 8);
+        else if (stores(byte) != 0)
             add_stored(instruction, MOVED, stores(byte));
+        return;
     }
 }
 
@@ -290,18 +340,35 @@ static bool read_address(const char *text, uint64_t *address)
     return end != text && *end == '\0';
 }
 
-static bool read_code(const char *text)
+static bool read_code(struct code *code, const char *at, const char *text)
 {
     unsigned int byte;
 
-    if (text == NULL)
+    if (text == NULL || !read_address(at, &code->at))
         return false;
     for (; *text != '\0'; text += 2) {
-        if (watch.length == sizeof watch.code || sscanf(text, "%2x", &byte) != 1 || !text[1])
+        if (code->length == sizeof code->bytes || sscanf(text, "%2x", &byte) != 1 || !text[1])
             return false;
-        watch.code[watch.length++] = byte;
+        code->bytes[code->length++] = byte;
     }
-    return watch.length > 0;
+    return code->length > 0;
+}
+
+/* The watched code: the first there must be, the others may. */
+static bool read_codes(int argc, char **argv)
+{
+    static const char *const names[CODES][2] = {
+        {"copy", "code"}, {"copy2", "code2"}, {"copy3", "code3"}, {"copy4", "code4"}};
+
+    for (size_t i = 0; i < CODES; i++) {
+        const char *at = value(argc, argv, names[i][0]), *text = value(argc, argv, names[i][1]);
+
+        if (i > 0 && at == NULL && text == NULL)
+            break;
+        if (!read_code(&watch.codes[i], at, text))
+            return false;
+    }
+    return true;
 }
 
 EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int argc, char **argv)
@@ -320,8 +387,7 @@ EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int
     watch.on = argc > 1;
     if (watch.on && (!read_address(value(argc, argv, "entry"), &watch.entry) ||
                      !read_address(value(argc, argv, "interrupt"), &watch.interrupt) ||
-                     !read_address(value(argc, argv, "copy"), &watch.copy) ||
-                     !read_code(value(argc, argv, "code"))))
+                     !read_codes(argc, argv)))
         return refuse("it needs all of entry, interrupt, copy and code, in hexadecimal");
     file = open(name, O_RDWR | O_CLOEXEC);
     if (file < 0)

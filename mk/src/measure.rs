@@ -1,7 +1,7 @@
 //! Counts what frames cost in the running system: the vectors of the crossover report.
 //!
 //! The guest program `crossover` sends frames over the simulated wire and prints a row for each
-//! setting. It is booted four times, two at a time, under icount:
+//! setting, and lines about isolated operations. It is booted four times, two at a time, under icount:
 //!
 //! - twice on the kernel as it is: *instructions* as the kernel charged them, driver, recipient and
 //!   whatever else ran but the wire;
@@ -11,6 +11,8 @@
 //! The two boots of a pair must agree in every number, or there are no vectors: what is exact is the
 //! same each time. Both pairs must agree in how often the CPU switched.
 //!
+//! [`time`] boots the same program on a CPU's own clock.
+//!
 //! Instructions of loops that copy or zero are taken off, because their bytes are counted as bytes: a
 //! program that counts says how many its loops took, and the kernel zeroes by an instruction that counts
 //! once a word. What the recipient's reading takes isn't in the vectors either: where reading changes no
@@ -18,39 +20,41 @@
 
 mod boot;
 mod check;
+mod console;
 mod counting;
 mod outside;
 mod plan;
 mod rows;
+mod time;
+mod work;
 
+use std::fmt::Debug;
 use std::sync::Mutex;
 
 use anyhow::{Context, Result, bail, ensure};
+use crossover::operations::Operations;
 use crossover::vectors::Vectors;
 
 use crate::verbs::Prepared;
 
+use boot::How;
+
 pub use check::check;
 pub use plan::Plan;
 pub use rows::{Counted, Key};
+pub use time::{BOOTS, time};
 
 /// What was measured.
 #[derive(Debug)]
 pub struct Measured {
     /// The vectors.
     pub vectors: Vectors,
+    /// What isolated operations cost, if they were asked for.
+    pub operations: Option<Operations>,
     /// Settings that can't be, because the driver has too few buffers for so many so long frames at once.
     pub skipped: Vec<Key>,
     /// How the plugin's counts compare with the kernel's, a line each event; all equal.
     pub outside: Vec<String>,
-}
-
-/// Which of the four boots it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Boot {
-    Plain,
-    Counting,
-    Watched,
 }
 
 /// Measures. `progress` is told, now and then and by several threads, how many rows of how many are
@@ -72,22 +76,17 @@ pub fn measure(
         *done += 1;
         progress((*done).min(total), total);
     };
-    let run = |boot| {
-        let programs = match boot {
-            Boot::Plain => None,
-            Boot::Counting | Boot::Watched => Some(&counting),
-        };
-        boot::run(prepared, programs, plan, boot == Boot::Watched, &step)
-            .with_context(|| format!("measuring ({boot:?})"))
+    let run = |how: How| {
+        boot::run(prepared, how, plan, &step).with_context(|| format!("measuring ({})", how.name()))
     };
-    let of_pair = |boots: [Boot; 2]| -> Result<[boot::Printed; 2]> {
+    let of_pair = |boots: [How; 2]| -> Result<[boot::Printed; 2]> {
         let [one, two] = boots.map(run);
         Ok([one?, two?])
     };
     // Long ones begin at the same time.
     let (first, second) = std::thread::scope(|scope| {
-        let first = scope.spawn(|| of_pair([Boot::Watched, Boot::Plain]));
-        let second = scope.spawn(|| of_pair([Boot::Counting, Boot::Plain]));
+        let first = scope.spawn(|| of_pair([How::Watched(&counting), How::Plain]));
+        let second = scope.spawn(|| of_pair([How::Counting(&counting), How::Plain]));
         (first.join(), second.join())
     });
     let (Ok(first), Ok(second)) = (first, second) else {
@@ -96,22 +95,28 @@ pub fn measure(
     let ([watched, plain], [counted, again]) = (first?, second?);
     same("instructions", &plain.rows, &again.rows)?;
     same("events", &counted.rows, &watched.rows)?;
+    same("instructions", &plain.work, &again.work)?;
+    same("events", &counted.work, &watched.work)?;
     ensure!(
         plain.skipped == counted.skipped,
         "what can't be measured differs between the kernels"
     );
     Ok(Measured {
         vectors: rows::vectors(&plain.rows, &counted.rows)?,
+        operations: match plan.operations {
+            true => Some(work::operations(&plain.work, &counted.work)?),
+            false => None,
+        },
         skipped: plain.skipped,
         outside: watched.outside,
     })
 }
 
 /// Compares what two boots printed.
-fn same(what: &str, one: &[Counted], two: &[Counted]) -> Result<()> {
+fn same<T: PartialEq + Debug>(what: &str, one: &[T], two: &[T]) -> Result<()> {
     ensure!(
         one.len() == two.len(),
-        "{what}: {} rows, and then {}",
+        "{what}: {} lines, and then {}",
         one.len(),
         two.len()
     );

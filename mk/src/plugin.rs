@@ -20,7 +20,7 @@ use crate::machine::path_text;
 
 mod watch;
 
-pub use watch::{Seen, Watch};
+pub use watch::{COPY, Seen, Watch};
 
 /// The plugin's source, in the checkout.
 const SOURCE: &str = "mk/plugin/count.c";

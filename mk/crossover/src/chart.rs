@@ -8,10 +8,12 @@ mod cost;
 mod cpus;
 mod native;
 mod style;
+mod times;
 mod tornado;
 
 pub use cost::costs;
 pub use cpus::predictions;
 pub use native::copies;
 pub use style::{Error, STYLE};
+pub use times::measured;
 pub use tornado::decisive;

@@ -132,6 +132,14 @@ pub enum Error {
     NoLine(&'static str),
 }
 
+/// Ticks of the time-stamp counter a second.
+///
+/// # Errors
+/// See [`Error`].
+pub fn hertz() -> Result<u64, Error> {
+    sampling::hertz()
+}
+
 /// Measures copies and reads, with so many samples each (401 take some seconds).
 ///
 /// # Errors
@@ -144,7 +152,8 @@ pub fn calibrate(samples: usize) -> Result<Calibration, Error> {
     })
 }
 
-fn cpu() -> String {
+/// The CPU of this machine, as it names itself.
+pub fn cpu() -> String {
     let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let mut names = info
         .lines()

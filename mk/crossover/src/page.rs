@@ -1,20 +1,22 @@
 //! The page: everything in one file.
 
 use askama::Template;
-use costmodel::{EVENTS, Event, Source, Touched};
+use costmodel::{Source, Touched};
 
 use crate::anchors::Outcome;
 use crate::chart;
-use crate::native::Calibration;
 use crate::nature::Nature;
 use crate::profile::{Letter, in_ticks};
-use crate::report::Error;
+use crate::report::{Error, More};
 use crate::study::{Cell, Study, bytes};
-use crate::vectors::{Iommu, Row, Strategy};
+use crate::vectors::{Iommu, Strategy};
 
 mod answer;
+mod counts;
 mod grid;
+mod timed;
 
+use counts::{EventTable, OperationTable};
 use grid::Grid;
 
 /// The frame that single figures are about: a full one of ethernet.
@@ -37,7 +39,9 @@ struct Page<'a> {
     cpus: Vec<Cpu>,
     predictions: Vec<Prediction>,
     native: Option<String>,
+    timed: Option<timed::Section>,
     events: EventTable,
+    operations: Option<OperationTable>,
     anchors: Vec<Anchor>,
     letters: Vec<(&'static str, &'static str)>,
 }
@@ -78,22 +82,6 @@ struct Charge {
     from: String,
 }
 
-struct EventTable {
-    about: String,
-    nature: String,
-    instructions: String,
-    columns: Vec<String>,
-    rows: Vec<EventRow>,
-}
-
-struct EventRow {
-    strategy: &'static str,
-    batch: u32,
-    bytes: u32,
-    cells: Vec<String>,
-    instructions: String,
-}
-
 struct Anchor {
     name: String,
     profile: String,
@@ -111,11 +99,7 @@ struct Anchor {
 ///
 /// # Errors
 /// A picture can't be drawn, or the page not be put together.
-pub fn html(
-    study: &Study,
-    calibration: Option<&Calibration>,
-    anchors: &[Outcome],
-) -> Result<String, Error> {
+pub fn html(study: &Study, more: &More<'_>, anchors: &[Outcome]) -> Result<String, Error> {
     let mut cpus = Vec::new();
     for (number, profile) in study.profiles().iter().enumerate() {
         // One may have no answer, where only modes of an IOMMU were counted that it hasn't.
@@ -137,7 +121,7 @@ pub fn html(
         }
     }
     let (answers, about) = match first(study) {
-        Some((_, cell)) => (answer::lines(study, &cell), about(&cell)),
+        Some((_, cell)) => (answer::lines(study, &cell), about(study, &cell)),
         None => (Vec::new(), String::new()),
     };
     let page = Page {
@@ -150,8 +134,10 @@ pub fn html(
         summary: summary(study),
         cpus,
         predictions,
-        native: calibration.map(chart::copies).transpose()?,
-        events: events(study),
+        native: more.calibration.map(chart::copies).transpose()?,
+        timed: more.times.map(timed::section).transpose()?,
+        events: counts::events(study),
+        operations: more.operations.map(counts::operations),
         anchors: anchors.iter().map(anchor).collect(),
         letters: Letter::ALL
             .iter()
@@ -185,12 +171,18 @@ pub(crate) fn first(study: &Study) -> Option<(usize, Cell)> {
     (0..study.profiles().len()).find_map(answered)
 }
 
-fn about(cell: &Cell) -> String {
+fn about(study: &Study, cell: &Cell) -> String {
+    let answers = study.answers().iter();
+    let bands = answers.filter(|answer| answer.cell == *cell);
+    let last = bands.map(|answer| answer.band.last).max().unwrap_or(0);
     format!(
-        "By {}, against a copy; {} CPU(s); IOMMU {}. Likely prices; the doubt is in the chart below.",
+        "By {}, against a copy; {} CPU(s); IOMMU {}; in batches of {} up to frames of {}, the largest \
+         counted so. Likely prices; the doubt is in the chart below.",
         cell.flip.name(),
         cell.cpus,
-        cell.iommu.name()
+        cell.iommu.name(),
+        cell.batch,
+        bytes(last)
     )
 }
 
@@ -277,80 +269,6 @@ fn cpu(
             .collect(),
         prices: profile.entries().iter().map(charge).collect(),
     })
-}
-
-/// What was counted for the size nearest to a full frame, with one CPU and the first IOMMU mode.
-fn events(study: &Study) -> EventTable {
-    let vectors = study.vectors();
-    let iommu = vectors.iommus().first().copied().unwrap_or(Iommu::Off);
-    let cpus = vectors.cpus().first().copied().unwrap_or(1);
-    let mut rows: Vec<&Row> = Vec::new();
-    for row in vectors.rows() {
-        if row.iommu != iommu || row.cpus != cpus {
-            continue;
-        }
-        let same = |other: &&Row| {
-            other.strategy == row.strategy
-                && other.batch == row.batch
-                && other.touched == row.touched
-        };
-        match rows.iter().position(same) {
-            Some(at) if distance(row) < distance(rows[at]) => rows[at] = row,
-            Some(_) => (),
-            None => rows.push(row),
-        }
-    }
-    let any = |event: &&Event| rows.iter().any(|row| row.totals()[**event as usize] > 0);
-    let events: Vec<Event> = Event::ALL.iter().filter(any).copied().collect();
-    let mean = |total: u64, row: &Row| {
-        let mean = total as f64 / row.frames as f64;
-        match mean {
-            0.0 => "–".into(),
-            mean if mean.fract() == 0.0 => format!("{mean:.0}"),
-            _ => format!("{mean:.3}"),
-        }
-    };
-    let cells = |row: &Row| {
-        let totals: [u64; EVENTS] = row.totals();
-        let of = |event: &Event| mean(totals[*event as usize], row);
-        events.iter().map(of).collect()
-    };
-    let instructions = rows.iter().any(|row| row.instructions.is_some());
-    EventTable {
-        about: format!(
-            "A frame's mean, at the counted size nearest to {}; {cpus} CPU(s), IOMMU {}.",
-            bytes(FRAME),
-            iommu.name()
-        ),
-        nature: study.events().to_string(),
-        instructions: match instructions {
-            true => Nature::Instructions.to_string(),
-            false => "instructions not counted: the profiles' guesses stand for them".into(),
-        },
-        columns: events
-            .iter()
-            .map(|event| event.name().replace('_', " "))
-            .collect(),
-        rows: rows
-            .iter()
-            .map(|row| EventRow {
-                strategy: row.strategy.name(),
-                batch: row.batch,
-                bytes: row.bytes,
-                cells: cells(row),
-                instructions: match row.instructions {
-                    Some(total) => format!("{:.1}", total as f64 / row.frames as f64),
-                    None => "not counted".into(),
-                },
-            })
-            .collect(),
-    }
-}
-
-fn distance(row: &Row) -> u64 {
-    // As a ratio: 64 is farther from 1,514 than 4,096 is.
-    let (low, high) = (row.bytes.min(FRAME), row.bytes.max(FRAME));
-    u64::from(high) * 1000 / u64::from(low.max(1))
 }
 
 fn anchor(outcome: &Outcome) -> Anchor {

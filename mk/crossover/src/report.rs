@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 use crate::anchors;
 use crate::chart;
 use crate::native::Calibration;
+use crate::operations::Operations;
 use crate::output;
 use crate::page;
 use crate::study::Study;
+use crate::times::Times;
 use crate::vectors;
 
 /// A report that can't be made or written.
@@ -36,6 +38,17 @@ pub enum Error {
     },
 }
 
+/// What a report shows besides a study, where it is there.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct More<'a> {
+    /// Isolated operations that were counted.
+    pub operations: Option<&'a Operations>,
+    /// Copies that were timed on this machine.
+    pub calibration: Option<&'a Calibration>,
+    /// What frames took by a clock.
+    pub times: Option<&'a Times>,
+}
+
 /// A report, not written yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
@@ -48,18 +61,18 @@ pub struct Report {
 }
 
 impl Report {
-    /// The report of a study, and of what was timed on this machine, if anything was.
+    /// The report of a study, and of what else there is.
     ///
     /// # Errors
     /// See [`Error`].
-    pub fn new(study: &Study, calibration: Option<&Calibration>) -> Result<Report, Error> {
+    pub fn new(study: &Study, more: &More<'_>) -> Result<Report, Error> {
         let csv = output::to_csv(&output::lines(study))?;
         let (first, cell) =
             page::first(study).ok_or_else(|| chart::Error::Nothing("any CPU".into()))?;
         Ok(Report {
             csv,
             svg: chart::costs(study, first, &cell)?,
-            html: page::html(study, calibration, &anchors::built_in()?)?,
+            html: page::html(study, more, &anchors::built_in()?)?,
         })
     }
 

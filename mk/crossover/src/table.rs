@@ -35,7 +35,18 @@ pub fn table(study: &Study) -> Option<String> {
         };
         text.push_str(&format!("\n{lies:<NAME$}"));
         for batch in &batches {
-            text.push_str(&format!("{:<WIDTH$}", format!("batch {batch}")));
+            let heading = match to(
+                study,
+                &Cell {
+                    batch: *batch,
+                    source,
+                    ..cell
+                },
+            ) {
+                Some(last) if last < largest(study) => format!("batch {batch}, to {last}"),
+                _ => format!("batch {batch}"),
+            };
+            text.push_str(&format!("{heading:<WIDTH$}"));
         }
         text.truncate(text.trim_end().len());
         for (index, profile) in study.profiles().iter().enumerate() {
@@ -69,6 +80,13 @@ fn cpus(count: u16) -> String {
         1 => "one CPU".into(),
         count => format!("{count} CPUs"),
     }
+}
+
+/// The largest size that the answers of a cell are about.
+fn to(study: &Study, cell: &Cell) -> Option<u32> {
+    let answers = study.answers().iter();
+    let bands = answers.filter(|answer| answer.cell == *cell);
+    bands.map(|answer| answer.band.last).max()
 }
 
 fn largest(study: &Study) -> u32 {

@@ -17,6 +17,8 @@ pub struct Plan {
     pub touched: Vec<ReadBy>,
     /// Frames that a row is counted over, at least.
     pub frames: u32,
+    /// Isolated operations, too.
+    pub operations: bool,
     /// Print the command lines.
     pub verbose: bool,
 }
@@ -42,6 +44,7 @@ impl Plan {
             ],
             touched: vec![ReadBy::None, ReadBy::Header, ReadBy::All],
             frames: 256,
+            operations: true,
             verbose: false,
         }
     }
@@ -84,6 +87,10 @@ impl Plan {
             ),
             line("touched", self.touched.iter().map(named)),
             line("frames", [self.frames.to_string()].into_iter()),
+            match self.operations {
+                true => "operations\n".into(),
+                false => String::new(),
+            },
         ]
         .concat()
     }
@@ -101,12 +108,13 @@ mod tests {
             strategies: vec![Strategy::InPlace, Strategy::Sealed],
             touched: vec![ReadBy::None, ReadBy::All],
             frames: 64,
+            operations: true,
             verbose: false,
         };
         assert_eq!(plan.rows(), 16);
         assert_eq!(
             plan.render(),
-            "sizes 64 1514\nbatches 1 32\nstrategies in_place sealed\ntouched none all\nframes 64\n"
+            "sizes 64 1514\nbatches 1 32\nstrategies in_place sealed\ntouched none all\nframes 64\noperations\n"
         );
     }
 }

@@ -173,6 +173,29 @@ pub(super) fn vectors(plain: &[Counted], counted: &[Counted]) -> Result<Vectors>
     Vectors::new("what was counted", all).context("what was counted is no vectors")
 }
 
+/// The events that the model knows, by what the kernel counted.
+pub(super) fn model_events(of: impl Fn(Event) -> u64) -> [(costmodel::Event, u64); 13] {
+    use costmodel::Event as Model;
+    [
+        (Model::Traps, of(Event::Traps)),
+        (Model::LookUps, of(Event::LookUps)),
+        (Model::Copies, of(Event::Copies)),
+        (Model::BytesCopied, of(Event::BytesCopied)),
+        (Model::Exchanges, of(Event::Exchanges)),
+        (Model::Entries, of(Event::Entries)),
+        (Model::PageFlushes, of(Event::PageFlushes)),
+        (Model::FullFlushes, of(Event::FullFlushes)),
+        (Model::Switches, of(Event::Switches)),
+        (
+            Model::ZeroedBytes,
+            of(Event::KernelZeroed) + of(Event::ProgramZeroed),
+        ),
+        (Model::Notifications, of(Event::Notifications)),
+        (Model::Pins, of(Event::Pins)),
+        (Model::Unpins, of(Event::Unpins)),
+    ]
+}
+
 fn row(plain: &Counted, counted: &Counted, read: ReadBy) -> Result<Row> {
     let setting = Setting {
         strategy: plain.key.strategy,
@@ -183,19 +206,9 @@ fn row(plain: &Counted, counted: &Counted, read: ReadBy) -> Result<Row> {
         iommu: Iommu::Off,
     };
     let mut row = Row::new(Kind::Counted, setting, plain.key.bytes, plain.frames);
-    row.traps = counted.count(Event::Traps);
-    row.look_ups = counted.count(Event::LookUps);
-    row.copies = counted.count(Event::Copies);
-    row.bytes_copied = counted.count(Event::BytesCopied);
-    row.exchanges = counted.count(Event::Exchanges);
-    row.entries_written = counted.count(Event::Entries);
-    row.page_flushes = counted.count(Event::PageFlushes);
-    row.full_flushes = counted.count(Event::FullFlushes);
-    row.switches = counted.count(Event::Switches);
-    row.zeroed_bytes = counted.count(Event::KernelZeroed) + counted.count(Event::ProgramZeroed);
-    row.notifications = counted.count(Event::Notifications);
-    row.pins = counted.count(Event::Pins);
-    row.unpins = counted.count(Event::Unpins);
+    for (event, total) in model_events(|event| counted.count(event)) {
+        row = row.with(event, total);
+    }
     let all: u64 = plain.instructions.iter().sum();
     match all.checked_sub(counted.loops()) {
         Some(instructions) => row.instructions = Some(instructions),

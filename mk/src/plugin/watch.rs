@@ -11,7 +11,10 @@ use super::LENGTH;
 use crate::machine::path_text;
 
 /// Counts of a record: `enum watched` of the plugin.
-const WATCHED: usize = 7;
+const WATCHED: usize = 8;
+
+/// The copy routine of programs (user/rt/src/try_access.rs), and where it ends.
+pub const COPY: [&str; 2] = ["rt_try_copy", "rt_try_end"];
 
 /// What was seen from outside while the process that observes didn't run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -22,9 +25,9 @@ pub struct Seen {
     pub loads: u64,
     /// `invlpg`.
     pub pages: u64,
-    /// Bytes that the kernel's string stores wrote.
+    /// Bytes of frames that the kernel's string stores wrote.
     pub zeroed: u64,
-    /// Bytes that the driver's copy routine wrote.
+    /// Bytes that the driver's copy routine wrote, and the other code that is watched.
     pub moved: u64,
     /// Instructions of that routine.
     pub routine: u64,
@@ -32,13 +35,13 @@ pub struct Seen {
     pub copies: u64,
 }
 
-/// Where the plugin looks: addresses in the kernel and in the driver, and the driver's copy routine.
+/// Where the plugin looks: addresses in the kernel, and code that moves bytes, the driver's copy routine
+/// first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Places {
     entry: u64,
     interrupt: u64,
-    copy: u64,
-    code: Vec<u8>,
+    codes: Vec<(u64, Vec<u8>)>,
 }
 
 /// A boot that is watched.
@@ -51,10 +54,16 @@ pub struct Watch {
 
 impl Watch {
     /// Watches a kernel and a driver, whose ELF files with symbols these are, for so many records.
+    /// `others` are code that moves bytes too: a program's, between two symbols.
     ///
     /// # Errors
     /// A symbol isn't there, or there can be no file.
-    pub fn new(kernel: &Path, driver: &Path, room: usize) -> Result<Watch> {
+    pub fn new(
+        kernel: &Path,
+        driver: &Path,
+        others: &[(&Path, [&str; 2])],
+        room: usize,
+    ) -> Result<Watch> {
         let file = tempfile::Builder::new()
             .prefix("usufruct-watch-")
             .tempfile()
@@ -62,13 +71,14 @@ impl Watch {
         let words = 1 + room * WATCHED;
         file.as_file().set_len((LENGTH + 8 * words) as u64)?;
         let kernel = Elf::read(kernel)?;
-        let driver = Elf::read(driver)?;
-        let copy = driver.address("rt_try_copy")?;
+        let mut codes = vec![Elf::read(driver)?.code(COPY)?];
+        for (program, symbols) in others {
+            codes.push(Elf::read(program)?.code(*symbols)?);
+        }
         let places = Places {
             entry: kernel.address("system_call_entry")?,
             interrupt: kernel.address("interrupt_user")?,
-            copy,
-            code: driver.bytes(copy, driver.address("rt_try_end")?)?,
+            codes,
         };
         Ok(Watch { file, places, room })
     }
@@ -82,16 +92,18 @@ impl Watch {
         let Places {
             entry,
             interrupt,
-            copy,
-            code,
+            codes,
         } = &self.places;
-        let code: String = code.iter().map(|byte| format!("{byte:02x}")).collect();
-        Ok([
-            "-plugin".into(),
-            format!(
-                "{plugin},counters={file},entry={entry:x},interrupt={interrupt:x},copy={copy:x},code={code}"
-            ),
-        ])
+        let mut text = format!("{plugin},counters={file},entry={entry:x},interrupt={interrupt:x}");
+        for (index, (at, code)) in codes.iter().enumerate() {
+            let number = match index {
+                0 => String::new(),
+                index => (index + 1).to_string(),
+            };
+            let code: String = code.iter().map(|byte| format!("{byte:02x}")).collect();
+            text.push_str(&format!(",copy{number}={at:x},code{number}={code}"));
+        }
+        Ok(["-plugin".into(), text])
     }
 
     /// The records that there are.
@@ -121,7 +133,8 @@ impl Watch {
                     loads: at(1)?,
                     pages: at(2)?,
                     zeroed: at(3)?,
-                    moved: at(4)?,
+                    // String moves count as loads and as stores.
+                    moved: at(4)?.wrapping_add(at(7)? / 2),
                     routine: at(5)?,
                     copies: at(6)?,
                 })
@@ -145,6 +158,12 @@ impl<'a> Elf<'a> {
     fn file(&self) -> Result<object::File<'_>> {
         object::File::parse(&self.data[..])
             .with_context(|| format!("{} is no ELF file", self.path.display()))
+    }
+
+    /// What lies between two symbols, and where.
+    fn code(&self, [from, to]: [&str; 2]) -> Result<(u64, Vec<u8>)> {
+        let (from, to) = (self.address(from)?, self.address(to)?);
+        Ok((from, self.bytes(from, to)?))
     }
 
     /// The address of a symbol.

@@ -7,19 +7,25 @@ use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result, bail};
 use crossover::native::{self, Calibration};
+use crossover::operations::Operations;
 use crossover::profile::Profile;
-use crossover::report::Report;
+use crossover::report::{More, Report};
 use crossover::selection::Selection;
 use crossover::study::Study;
 use crossover::table::table;
+use crossover::times::Times;
 use crossover::vectors::{Iommu, Vectors};
 
 use crate::checkout::Checkout;
 use crate::cli::CrossoverOptions;
 use crate::machine::Accelerator;
-use crate::measure::{Plan, measure};
+use crate::measure::{self, Plan};
 use crate::progress::Step;
 use crate::verbs::Prepared;
+
+/// What is done where there is no time on hardware.
+const GOING_ON: &str = "going on with counts, which are exact anywhere; --calibrate times copies on this \
+                        machine, outside a guest";
 
 /// Samples of each time that is taken natively.
 const SAMPLES: usize = 401;
@@ -29,6 +35,12 @@ const BASE: &str = "sapphire-rapids";
 const CALIBRATED: &str = "this-machine.toml";
 /// Where the vectors go, in the folder of the report.
 const VECTORS: &str = "vectors.csv";
+/// Where isolated operations go, in the folder of the report.
+const OPERATIONS: &str = "operations.csv";
+/// Where times go, in the folder of the report.
+const TIMES: &str = "times.csv";
+/// Frames that each row is timed over, at least: the clock is coarse, and hosts interrupt.
+const TIMED_FRAMES: u32 = 1024;
 
 /// Counts or reads vectors, asks the model, and writes the report.
 pub(super) fn crossover(options: &CrossoverOptions) -> Result<ExitCode> {
@@ -39,23 +51,40 @@ pub(super) fn crossover(options: &CrossoverOptions) -> Result<ExitCode> {
     };
     let mut profiles = profiles(&options.profile)?;
     std::fs::create_dir_all(&folder).with_context(|| format!("can't make {}", folder.display()))?;
-    if let Some(why) = no_time(options.accel) {
-        println!("mk: {why}");
-    }
     let calibration = match options.calibrate {
         true => calibrate(&mut profiles, &folder.join(CALIBRATED)),
         false => None,
     };
-    let vectors = vectors(options)?;
-    let file = folder.join(VECTORS);
-    std::fs::write(&file, vectors.to_csv()?)
-        .with_context(|| format!("can't write {}", file.display()))?;
+    let times = times(options)?;
+    let (vectors, operations) = vectors(options)?;
+    let write = |name: &str, text: String| {
+        let file = folder.join(name);
+        std::fs::write(&file, text).with_context(|| format!("can't write {}", file.display()))
+    };
+    write(VECTORS, vectors.to_csv()?)?;
+    if let Some(operations) = &operations {
+        write(OPERATIONS, operations.to_csv())?;
+    }
+    if let Some(times) = &times {
+        write(TIMES, times.to_csv()?)?;
+    }
     let step = Step::start("crossover: the model and its pictures");
     let study = Study::new(vectors, profiles)?;
-    Report::new(&study, calibration.as_ref())?.write(&folder)?;
+    let more = More {
+        operations: operations.as_ref(),
+        calibration: calibration.as_ref(),
+        times: times.as_ref(),
+    };
+    Report::new(&study, &more)?.write(&folder)?;
     step.done();
     println!("{}", table(&study).context("there is no answer")?);
-    for name in ["crossover.html", "crossover.svg", "crossover.csv", VECTORS] {
+    let counts = [
+        Some(VECTORS),
+        operations.is_some().then_some(OPERATIONS),
+        times.is_some().then_some(TIMES),
+    ];
+    let report = ["crossover.html", "crossover.svg", "crossover.csv"];
+    for name in report.into_iter().chain(counts.into_iter().flatten()) {
         println!("{}", folder.join(name).display());
     }
     Ok(ExitCode::SUCCESS)
@@ -74,19 +103,48 @@ fn profiles(names: &[String]) -> Result<Vec<Profile>> {
     read.context("--profile takes a file, or the name of a profile that comes with the project")
 }
 
-/// Why no time on hardware is measured, if it was asked for.
-fn no_time(accelerator: Accelerator) -> Option<String> {
-    if accelerator != Accelerator::Kvm {
-        return None;
+/// Time on hardware, if it was asked for and can be had. Where it can't, says why.
+fn times(options: &CrossoverOptions) -> Result<Option<Times>> {
+    if options.accel != Accelerator::Kvm {
+        return Ok(None);
     }
-    let why = match accelerator.doubt() {
-        Some(_) => "this CPU doesn't say that it can virtualise (no vmx or svm in /proc/cpuinfo)",
-        None => "a guest's time can't be put on the page yet",
+    let device = Path::new("/dev/kvm").exists();
+    if let Some(why) = no_time(options.accel.doubt().is_none(), device) {
+        println!("mk: --accel kvm: {why}: {GOING_ON}");
+        return Ok(None);
+    }
+    let plan = Plan {
+        frames: TIMED_FRAMES,
+        verbose: options.verbose,
+        ..plan(&selection(options), options.quick)?
     };
-    Some(format!(
-        "--accel kvm: {why}: going on with counts, which are exact anywhere, and --calibrate times copies \
-         outside a guest"
-    ))
+    let prepared = Prepared::new()?;
+    let (hardware, boots) = (Accelerator::Kvm, measure::BOOTS);
+    let step = Step::counted("crossover: time on hardware", boots as u64 * plan.rows());
+    let progress = |done, of| step.reach(done, format!("{done} of {of} rows"));
+    let timed = measure::time(&prepared, &plan, hardware, boots, &progress);
+    Ok(match timed {
+        Ok(times) => {
+            step.done();
+            Some(times)
+        }
+        Err(error) => {
+            step.end("not to be had");
+            println!("mk: --accel kvm: {error:#}: {GOING_ON}");
+            None
+        }
+    })
+}
+
+/// Why no time on hardware can be measured.
+const fn no_time(virtualises: bool, device: bool) -> Option<&'static str> {
+    match (virtualises, device) {
+        (false, _) => {
+            Some("this CPU doesn't say that it can virtualise (no vmx or svm in /proc/cpuinfo)")
+        }
+        (true, false) => Some("there is no /dev/kvm"),
+        (true, true) => None,
+    }
 }
 
 /// Times copies on this machine, puts a profile of them before the others, and writes it. Where that
@@ -127,24 +185,32 @@ fn calibrate(profiles: &mut Vec<Profile>, file: &Path) -> Option<Calibration> {
     }
 }
 
-fn vectors(options: &CrossoverOptions) -> Result<Vectors> {
-    let selection = Selection {
-        sizes: options.sizes.clone(),
-        batches: options.batches.clone(),
-        modes: options.modes.clone(),
-    };
-    let vectors = match &options.vectors {
-        Some(file) => Vectors::read(file)?.select(&selection)?,
+/// The vectors, and isolated operations where they are counted.
+fn vectors(options: &CrossoverOptions) -> Result<(Vectors, Option<Operations>)> {
+    let selection = selection(options);
+    let (vectors, operations) = match &options.vectors {
+        Some(file) => (Vectors::read(file)?.select(&selection)?, None),
         None => count(&selection, options)?,
     };
     if !vectors.counted() {
         println!("mk: not all of these vectors were counted: nothing here is a result");
     }
-    Ok(vectors)
+    Ok((vectors, operations))
+}
+
+fn selection(options: &CrossoverOptions) -> Selection {
+    Selection {
+        sizes: options.sizes.clone(),
+        batches: options.batches.clone(),
+        modes: options.modes.clone(),
+    }
 }
 
 /// Counts in the running system, everything twice.
-fn count(selection: &Selection, options: &CrossoverOptions) -> Result<Vectors> {
+fn count(
+    selection: &Selection,
+    options: &CrossoverOptions,
+) -> Result<(Vectors, Option<Operations>)> {
     let plan = plan(selection, options.quick)?;
     let prepared = Prepared::new()?;
     let plan = Plan {
@@ -155,7 +221,7 @@ fn count(selection: &Selection, options: &CrossoverOptions) -> Result<Vectors> {
         "crossover: counting, all twice",
         4 * plan.rows(),
     ));
-    let measured = measure(&prepared, &plan, &|done, of| {
+    let measured = measure::measure(&prepared, &plan, &|done, of| {
         let step = step.lock().unwrap_or_else(PoisonError::into_inner);
         step.reach(done, format!("{done} of {of} rows"));
     })?;
@@ -176,7 +242,7 @@ fn count(selection: &Selection, options: &CrossoverOptions) -> Result<Vectors> {
             measured.skipped.len()
         );
     }
-    Ok(measured.vectors)
+    Ok((measured.vectors, measured.operations))
 }
 
 /// What is to be counted: all, or as the options say.
@@ -232,6 +298,13 @@ mod tests {
         };
         let error = plan(&strict, false).unwrap_err().to_string();
         assert!(error.contains("--vectors"), "{error}");
+    }
+
+    #[test]
+    fn without_virtualisation_there_is_no_time_and_a_reason() {
+        assert!(no_time(false, true).unwrap().contains("vmx"));
+        assert!(no_time(true, false).unwrap().contains("/dev/kvm"));
+        assert_eq!(no_time(true, true), None);
     }
 
     #[test]

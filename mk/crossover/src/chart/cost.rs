@@ -7,8 +7,7 @@ use plotters::prelude::*;
 use super::axes::{self, Scale};
 use super::style::{Error, GRID, INK, PALE, colour, letters, picture, px};
 use crate::profile::Profile;
-use crate::study::{Band, Cell, Study};
-use crate::table::few;
+use crate::study::{Band, Cell, Study, bytes};
 use crate::vectors::Strategy;
 
 const LEFT: i32 = 66;
@@ -16,8 +15,10 @@ const TOP: i32 = 126;
 const PANEL: (i32, i32) = (250, 190);
 const GAP: (i32, i32) = (36, 84);
 const FOOT: i32 = 30;
-/// Batches that there is room for.
+/// Panels beside each other: one for each batch; more go below.
 const COLUMNS: usize = 4;
+/// The least width in which the lines of text above the panels end.
+const LEAST_WIDTH: i32 = 860;
 /// Points of a line.
 const POINTS: u32 = 60;
 
@@ -25,6 +26,8 @@ struct Panel<'a> {
     study: &'a Study,
     profile: usize,
     cell: Cell,
+    /// It is the first of its row.
+    labels: bool,
     left: i32,
     top: i32,
 }
@@ -36,11 +39,14 @@ struct Panel<'a> {
 pub fn costs(study: &Study, profile: usize, cell: &Cell) -> Result<String, Error> {
     let cpu = &study.profiles()[profile];
     let nothing = || Error::Nothing(cpu.name.clone());
-    let batches: Vec<u32> = few(&study.vectors().batches(), COLUMNS);
+    let batches = study.vectors().batches();
+    let columns = batches.len().clamp(1, COLUMNS);
+    let rows = batches.len().div_ceil(columns);
     let answered = |cell: &Cell| study.answer(profile, cell).is_some();
     let mut panels = Vec::new();
-    for (row, source) in [Source::Dram, Source::Cache].into_iter().enumerate() {
-        for (column, &batch) in batches.iter().enumerate() {
+    for (part, source) in [Source::Dram, Source::Cache].into_iter().enumerate() {
+        for (index, &batch) in batches.iter().enumerate() {
+            let (row, column) = (part * rows + index / columns, index % columns);
             let cell = Cell {
                 batch,
                 source,
@@ -51,6 +57,7 @@ pub fn costs(study: &Study, profile: usize, cell: &Cell) -> Result<String, Error
                     study,
                     profile,
                     cell,
+                    labels: column == 0,
                     left: px(LEFT + column as i32 * (PANEL.0 + GAP.0)),
                     top: px(TOP + row as i32 * (PANEL.1 + GAP.1)),
                 });
@@ -65,22 +72,21 @@ pub fn costs(study: &Study, profile: usize, cell: &Cell) -> Result<String, Error
         (least.min(cost), most.max(cost))
     });
     let times = (least * 0.8, most * 1.25);
-    let columns = batches.len() as i32;
     let size = (
-        (LEFT + columns * (PANEL.0 + GAP.0) + 4).max(700) as u32,
-        (TOP + 2 * (PANEL.1 + GAP.1) - 26 + FOOT) as u32,
+        (LEFT + columns as i32 * (PANEL.0 + GAP.0) + 4).max(LEAST_WIDTH) as u32,
+        (TOP + 2 * rows as i32 * (PANEL.1 + GAP.1) - 26 + FOOT) as u32,
     );
     let title = format!("What delivering a frame costs on {}", cpu.title());
     picture(size, &title, |root| {
         let at = |x, y| (px(x), px(y));
         root.draw(&Text::new(title.clone(), at(12, 20), letters(16, INK)))?;
         let about = format!(
-            "{} read by the recipient; {} CPU(s); IOMMU {}. Line and shade: from which size on {} \
+            "{} read by the recipient; {} CPU(s); IOMMU {}. Dot and shade: from which size on {} \
              likely pays, and where that may lie.",
             match cell.touched.name() {
-                "none" => "nothing",
-                "header" => "headers",
-                _ => "every byte",
+                "none" => "Nothing",
+                "header" => "Headers",
+                _ => "Every byte",
             },
             cell.cpus,
             cell.iommu.name(),
@@ -88,8 +94,8 @@ pub fn costs(study: &Study, profile: usize, cell: &Cell) -> Result<String, Error
         );
         root.draw(&Text::new(about, at(12, 42), letters(12, PALE)))?;
         legend(root, study, size.0 as i32)?;
-        for (index, panel) in panels.iter().enumerate() {
-            panel.draw(root, sizes, times, index as i32 % columns == 0)?;
+        for panel in &panels {
+            panel.draw(root, sizes, times)?;
         }
         let nature = study.nature(cpu).to_string();
         let foot = at(12, size.1 as i32 - 14);
@@ -161,7 +167,6 @@ impl Panel<'_> {
         root: &DrawingArea<SVGBackend, Shift>,
         sizes: (f64, f64),
         times: (f64, f64),
-        labels: bool,
     ) -> Result<(), Error> {
         let (left, top) = (self.left, self.top);
         let (right, bottom) = (left + px(PANEL.0), top + px(PANEL.1));
@@ -174,7 +179,11 @@ impl Panel<'_> {
         let Some(band) = self.band() else {
             return Ok(());
         };
-        let heading = format!("Batch {}, {from}", self.cell.batch);
+        let mut heading = format!("Batch {}, {from}", self.cell.batch);
+        if f64::from(band.last) < sizes.1 {
+            // There are too few buffers for more of it at once.
+            heading += &format!(", to {}", bytes(band.last));
+        }
         root.draw(&Text::new(heading, (left, top - px(27)), letters(13, INK)))?;
         let answer = match band.likely {
             Some(_) => format!("from {band}"),
@@ -184,7 +193,7 @@ impl Panel<'_> {
         root.draw(&Text::new(answer, (left, top - px(10)), letters(12, tint)))?;
         let words = Some(((left + right) / 2, "bytes of the frame"));
         axes::sizes(root, &x, (top, bottom), words)?;
-        axes::nanoseconds(root, &y, (left, right), labels)?;
+        axes::nanoseconds(root, &y, (left, right), self.labels)?;
         if let Some(earliest) = band.earliest {
             let from = x.place(f64::from(earliest));
             let to = band.latest.map_or(right, |size| x.place(f64::from(size)));
@@ -202,6 +211,16 @@ impl Panel<'_> {
                 .map(|(size, time)| (x.place(size), y.place(time)))
                 .collect();
             root.draw(&PathElement::new(points, colour(strategy).stroke_width(5)))?;
+        }
+        let crossing = band.likely.filter(|size| *size > band.first);
+        if let Some(size) = crossing {
+            let strategy = self.cell.flip;
+            let cost = self.study.cost(self.profile, strategy, &self.cell, size);
+            if let Some(ticks) = cost {
+                let time = self.cpu().nanoseconds(ticks.likely);
+                let dot = (x.place(f64::from(size)), y.place(time));
+                root.draw(&Circle::new(dot, px(5), tint.filled()))?;
+            }
         }
         let frame = [(left, top), (right, bottom)];
         root.draw(&Rectangle::new(frame, GRID.stroke_width(2)))?;

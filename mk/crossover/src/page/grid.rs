@@ -2,7 +2,7 @@
 
 use costmodel::{Source, Touched};
 
-use crate::study::{Band, Cell, Study};
+use crate::study::{Band, Cell, Study, bytes};
 use crate::vectors::{Iommu, Strategy};
 
 /// A table of answers for a CPU and a way to deliver.
@@ -17,6 +17,8 @@ pub struct Line {
     pub iommu: &'static str,
     pub cpus: u16,
     pub batch: u32,
+    /// The largest size that it is about.
+    pub to: String,
     pub cells: Vec<Shade>,
 }
 
@@ -61,18 +63,19 @@ fn line(
     of: impl Fn(Touched, Source) -> Cell,
 ) -> Option<Line> {
     let mut cells = Vec::new();
-    let mut some = false;
+    let mut last = None;
     for touched in Touched::ALL {
         for source in [Source::Dram, Source::Cache] {
             let answer = study.answer(profile, &of(touched, source));
-            some |= answer.is_some();
+            last = last.max(answer.map(|answer| answer.band.last));
             cells.push(shade(answer.map(|answer| &answer.band)));
         }
     }
-    some.then(|| Line {
+    last.map(|last| Line {
         iommu: iommu.name(),
         cpus,
         batch,
+        to: bytes(last),
         cells,
     })
 }
