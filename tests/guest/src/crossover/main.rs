@@ -126,7 +126,7 @@ impl Bench {
         let recipient = system.add_user(&User {
             program: "recipient",
             arguments: &[],
-            grants: &[Grant::new(slot::GRANT + 1, wrong)],
+            grants: &[Grant::new(slot::GRANT + 2, wrong)],
             mac: RECIPIENT_MAC,
             pages: MOST_PAGES,
             share: 1,

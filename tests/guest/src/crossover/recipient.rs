@@ -23,7 +23,7 @@ rt::entry!(main);
 
 const PORT: Port = Port::at(slot::GRANT);
 /// Who is told of a wrong frame.
-const WRONG: Cap<Notify> = Cap::at(slot::GRANT + 1);
+const WRONG: Cap<Notify> = Cap::at(slot::GRANT + 2);
 /// Transmit pages: it sends nothing.
 const TRANSMIT_PAGES: u16 = 2;
 

@@ -10,6 +10,8 @@ use dev::settings::{Pinning, PortSettings, Rate, Receive};
 use dev::statistics::Counters;
 use ethdrv::slots::FIRST_VIEW;
 use init::host::priority;
+use init::port_bank;
+use init::stack::PORT_BANK_SLOT;
 use rt::child::{Grant, Program};
 use rt::{Kernel, Mapping, slots};
 use sys::Cap;
@@ -29,7 +31,8 @@ pub struct User<'a> {
     pub program: &'a str,
     /// Its arguments.
     pub arguments: &'a [u8],
-    /// What it gets besides its port (`GRANT`), bank and services.
+    /// What it gets besides its port (`GRANT`), the bank to offer (the slot behind), its own bank and
+    /// services.
     pub grants: &'a [Grant],
     /// Its address.
     pub mac: [u8; 6],
@@ -67,7 +70,14 @@ impl System {
             .admin
             .add_port(&Kernel, &settings, memory.aperture, memory.window, port)
             .map_err(during("asking the driver for a port"))?;
-        let mut grants = vec![Grant::new(slot::GRANT, port.address())];
+        // What a stack offers the driver, from where init gives it.
+        let offered = slots::take().map_err(during("taking a slot"))?;
+        bank.restrict(&Kernel, port_bank::RIGHTS, Cap::at(offered))
+            .map_err(during("making the bank that the user offers"))?;
+        let mut grants = vec![
+            Grant::new(slot::GRANT, port.address()),
+            Grant::new(PORT_BANK_SLOT, offered),
+        ];
         grants.extend(user.grants);
         let program = start_program(
             &mut nursery,
