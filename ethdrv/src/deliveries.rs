@@ -83,6 +83,8 @@ pub struct Delivery {
 pub struct Deliveries {
     waiting: Vec<Delivery>,
     exchanges: usize,
+    /// What came from the device in this turn and came to nothing.
+    pub(crate) dropped: u32,
 }
 
 impl Deliveries {

@@ -5,6 +5,8 @@
 //! and tells each client at most once. Then it looks for events; it waits only when nothing is left
 //! to do.
 
+mod error;
+
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
@@ -16,10 +18,10 @@ use dev::statistics::{Counter, Counters};
 use dev::{Activity, Program};
 use sys::bank::Verifier;
 use sys::object::Notify;
-use sys::{Cap, Error, Event, Sys};
+use sys::{Cap, Event, Sys};
 
 use crate::assembly::Assembly;
-use crate::buffers::{Buffers, PoolTooSmall};
+use crate::buffers::Buffers;
 use crate::deliveries::Deliveries;
 use crate::demux::{Demux, PortNumber};
 use crate::flight::Flights;
@@ -33,10 +35,12 @@ use crate::port_set::PortSet;
 use crate::posting::Posting;
 use crate::pulse::Pulse;
 use crate::reception::Reception;
+use crate::respite::Respite;
 use crate::schedule::Schedule;
 use crate::session::Session;
 use crate::slots::Slots;
 use crate::transport::{Information, Interest, Transport};
+pub use error::BeginError;
 
 /// The driver.
 pub struct Driver<P: Program, T: Transport> {
@@ -52,6 +56,8 @@ pub struct Driver<P: Program, T: Transport> {
     pub(crate) fanout: Fanout,
     /// What each session may receive while more comes than can be taken.
     pub(crate) flood: Flood,
+    /// When it takes nothing from the device for a while.
+    pub(crate) respite: Respite,
     pub(crate) schedule: Schedule,
     /// The frame that is being put together.
     pub(crate) assembly: Assembly,
@@ -91,38 +97,6 @@ pub struct Driver<P: Program, T: Transport> {
     pub(crate) planted: Option<crate::planted::Fault>,
 }
 
-/// Why a driver can't begin.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BeginError {
-    /// The kernel, or the driver's bank, refused something.
-    Sys(Error),
-    /// The pool has too few pages for the device.
-    Pool(PoolTooSmall),
-}
-
-impl From<Error> for BeginError {
-    fn from(error: Error) -> BeginError {
-        BeginError::Sys(error)
-    }
-}
-
-impl From<PoolTooSmall> for BeginError {
-    fn from(error: PoolTooSmall) -> BeginError {
-        BeginError::Pool(error)
-    }
-}
-
-impl core::fmt::Display for BeginError {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        match self {
-            BeginError::Sys(error) => error.fmt(f),
-            BeginError::Pool(_) => f.write_str("the pool has too few pages for the device"),
-        }
-    }
-}
-
-impl core::error::Error for BeginError {}
-
 impl<P: Program, T: Transport> Driver<P, T> {
     /// How many pages of the pool the driver needs for a device, beside the transport's own.
     pub const fn pool_pages(information: &Information) -> usize {
@@ -157,6 +131,7 @@ impl<P: Program, T: Transport> Driver<P, T> {
             demux: Demux::default(),
             fanout: Fanout::new(),
             flood: Flood::default(),
+            respite: Respite::default(),
             schedule: Schedule::new(),
             assembly: Assembly::new(),
             slots: Slots::default(),
@@ -259,7 +234,12 @@ impl<P: Program, T: Transport> Driver<P, T> {
 
     /// Asks for all that can be waited for. `true`: something is there already.
     pub fn ready(&mut self) -> bool {
-        if let Some(wake) = self.schedule.next_wake()
+        let respite = self.respite.until();
+        let mut wake = self.schedule.next_wake();
+        if respite.is_some() {
+            wake = wake.into_iter().chain(respite).min();
+        }
+        if let Some(wake) = wake
             && wake != self.armed
             && self.program.arm(wake, TIMER_BIT).is_ok()
         {
@@ -270,7 +250,7 @@ impl<P: Program, T: Transport> Driver<P, T> {
             || self.awaiting_flights > 0
             || self.pinning_per_frame > 0;
         self.transport.ask(Interest {
-            receive: true,
+            receive: respite.is_none(),
             transmit: transmit && self.flights.count() > 0,
         })
     }

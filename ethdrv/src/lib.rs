@@ -15,7 +15,7 @@
 //! | `serve`, `administer`, [`attach`], `close`, [`jobs`] | messages; sessions begin and end, a piece at a time |
 //! | [`reception`] | messages as such: slots, callers, answers |
 //! | [`port`], [`session`], [`pages`] | what a user was granted, and what came of it |
-//! | `receive`, [`assembly`], [`demux`], [`members`], [`flood`], [`strategy`], [`deliveries`], [`multicast`] | from the device to sessions |
+//! | `receive`, [`assembly`], [`demux`], [`members`], [`flood`], [`respite`], [`strategy`], [`deliveries`], [`multicast`] | from the device to sessions |
 //! | [`slots`], [`posting`], [`receiving`], `switch` | pages of sessions that the device fills |
 //! | `transmit`, [`outgoing`], `outlet`, [`check`], [`bound`], [`schedule`], [`bucket`], [`flight`] | from sessions to the device |
 //! | [`buffers`], [`frame`], [`transport`] | the driver's own memory, frames, the device |
@@ -67,6 +67,7 @@ mod receive;
 pub mod receiving;
 pub mod reception;
 pub mod reserve;
+pub mod respite;
 pub mod schedule;
 mod serve;
 pub mod session;

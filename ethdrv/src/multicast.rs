@@ -141,6 +141,7 @@ impl<P: Program, T: Transport> Driver<P, T> {
                 last: None,
             }),
             Err(counter) => {
+                self.deliveries.dropped += 1;
                 self.counters.count(counter);
                 self.release_all(fragments);
             }

@@ -22,6 +22,15 @@ use crate::session::Session;
 const ATTACH_BURST: u64 = 4;
 const ATTACHES_PER_SECOND: u64 = 10;
 
+/// Looks at a session that has nothing to send, though it told the driver to look, and how many at once.
+const VAIN_BURST: u64 = 1_000;
+const VAIN_PER_SECOND: u64 = 10_000;
+
+/// Requests at once, and how many in a second in the long run: a caller in a loop, who has the driver tell
+/// the device other groups each time, costs the others little.
+const REQUEST_BURST: u64 = 256;
+const REQUESTS_PER_SECOND: u64 = 1_000;
+
 /// Most ports: each has two notification bits behind the driver's own.
 pub const MOST_PORTS: usize = (abi::NOTIFY_BITS - FIRST_BIT as usize) / 2;
 
@@ -58,6 +67,10 @@ pub struct Port<P: Program> {
     pub bucket: Bucket,
     /// How often it may attach.
     pub attaches: Bucket,
+    /// How often it may have the driver look for nothing.
+    pub vain: Bucket,
+    /// How often it and its session may ask for something.
+    pub requests: Bucket,
     /// Through which its transmit pages are pinned.
     pub window: Window<P>,
     /// The window's own capability.
@@ -82,6 +95,8 @@ impl<P: Program> Port<P> {
             counters: Counters::new(),
             bucket: Bucket::new(settings.rate.bytes_per_second, settings.rate.burst),
             attaches: Bucket::new(ATTACHES_PER_SECOND, ATTACH_BURST),
+            vain: Bucket::new(VAIN_PER_SECOND, VAIN_BURST),
+            requests: Bucket::new(REQUESTS_PER_SECOND, REQUEST_BURST),
             settings,
             window,
             window_cap,

@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use abi::PAGE_SIZE;
-use dev::statistics::Counter;
+use dev::statistics::{Counter, Counters};
 use dev::{Activity, Program};
 use ring::Descriptor;
 use sys::Mem;
@@ -38,9 +38,12 @@ pub(crate) enum Origin {
 impl<P: Program, T: Transport> Driver<P, T> {
     /// Takes frames from the device. `true`: there may be more.
     pub(crate) fn receive(&mut self) -> bool {
-        let mut more = true;
+        if self.respite.is_alert() && !self.respite.begin(self.program.now()) {
+            return false;
+        }
+        let (mut more, mut left) = (true, TURN);
         self.flood.turn();
-        for _ in 0..TURN {
+        while left > 0 {
             let (pool, slots, buffers) = (&self.pool, &self.slots, &self.buffers);
             let headroom = |token, offset| {
                 let (buffer, offset) = buffers.headroom(token, offset)?;
@@ -57,17 +60,27 @@ impl<P: Program, T: Transport> Driver<P, T> {
                     break;
                 }
                 Ok(Some(received)) => self.received(&received),
-                Err(_) => self.counters.count(Counter::DeviceFault),
+                Err(_) => {
+                    self.deliveries.dropped += 1;
+                    self.counters.count(Counter::DeviceFault);
+                }
             }
+            left -= 1;
         }
         self.commit();
         self.refill();
+        if self.deliveries.dropped > 0 || self.respite.is_alert() {
+            let dropped = core::mem::take(&mut self.deliveries.dropped);
+            self.respite.end(TURN - left, dropped, self.program.now());
+            more &= self.respite.until().is_none();
+        }
         more
     }
 
     #[inline]
     fn received(&mut self, received: &Received) {
         let Some(buffer) = self.buffers.take(received.token) else {
+            self.deliveries.dropped += 1;
             self.counters.count(Counter::DeviceLie);
             return;
         };
@@ -113,6 +126,7 @@ impl<P: Program, T: Transport> Driver<P, T> {
         if let Some(counter) = counter {
             self.counters.count(counter);
         }
+        self.deliveries.dropped += 1;
         let fragments = self.assembly.complete();
         self.release_all(&fragments);
         self.assembly.put_back(fragments);
@@ -133,6 +147,7 @@ impl<P: Program, T: Transport> Driver<P, T> {
             return;
         }
         let Some(number) = self.demux.station(destination, Side::Wire) else {
+            self.deliveries.dropped += 1;
             self.counters.count(Counter::Nobody);
             return self.release_all(fragments);
         };
@@ -155,7 +170,12 @@ impl<P: Program, T: Transport> Driver<P, T> {
             }) => {
                 let (share, buffers) = (settings.rate.share, fragments.len() as u32);
                 if !session.budget.take(&mut self.flood, share, buffers) {
-                    counters.count(Counter::OverBudget);
+                    drop_one(
+                        counters,
+                        &mut self.deliveries,
+                        Counter::OverBudget,
+                        Origin::Wire(false),
+                    );
                     self.release_all(fragments);
                     return Ok(());
                 }
@@ -197,6 +217,7 @@ impl<P: Program, T: Transport> Driver<P, T> {
     fn not_delivered(&mut self, number: PortNumber, undelivered: Undelivered) -> Result<(), End> {
         match undelivered {
             Undelivered::Dropped(counter) => {
+                self.deliveries.dropped += 1;
                 if let Some(port) = self.port(number) {
                     port.counters.count(counter);
                 }
@@ -305,7 +326,7 @@ fn hand_over<P: Program>(
         return Ok(());
     };
     let State::Open(session) = &mut port.state else {
-        port.counters.count(Counter::NoSession);
+        drop_one(&mut port.counters, deliveries, Counter::NoSession, origin);
         return Ok(());
     };
     let recovered = origin == Origin::Wire(true);
@@ -318,7 +339,7 @@ fn hand_over<P: Program>(
         Ok(true) => {}
         Ok(false) => return Ok(()),
         Err(Undelivered::Dropped(counter)) => {
-            port.counters.count(counter);
+            drop_one(&mut port.counters, deliveries, counter, origin);
             return Ok(());
         }
         Err(Undelivered::End(end)) => return Err(end),
@@ -334,6 +355,14 @@ fn hand_over<P: Program>(
         dirty.push(number);
     }
     Ok(())
+}
+
+/// A frame comes to nothing.
+#[cold]
+#[inline(never)]
+fn drop_one(counters: &mut Counters, deliveries: &mut Deliveries, why: Counter, origin: Origin) {
+    counters.count(why);
+    deliveries.dropped += matches!(origin, Origin::Wire(_)) as u32;
 }
 
 /// Copies a frame of more than a page, and tells its pieces.

@@ -4,10 +4,11 @@
 //! never waits for anybody.
 
 use abi::cap::CapAddr;
-use abi::error::{EBUSY, EMFILE, ENOENT, ENOMEM, ENOSYS, Status};
+use abi::error::{EAGAIN, EBUSY, EMFILE, ENOENT, ENOMEM, ENOSYS, Status};
 use dev::badge::Badge;
 use dev::port::{on_port, on_session};
 use dev::refusal::Refusal;
+use dev::statistics::Counter;
 use dev::{Program, admin};
 use sys::{Error, Message, Request};
 
@@ -74,7 +75,21 @@ impl<P: Program, T: Transport> Driver<P, T> {
         self.ports.get_mut(number as usize)?.as_deref_mut()
     }
 
+    /// Whether a port and its session may ask for one more thing now.
+    fn may_ask(&mut self, number: PortNumber) -> Result<(), Error> {
+        let now = self.program.now();
+        let port = self.port(number).ok_or(Error::VOID)?;
+        port.requests.take(1, now).map_err(|_| {
+            port.counters.count(Counter::TooManyRequests);
+            Error::new(EAGAIN)
+        })
+    }
+
     fn on_port(&mut self, request: &Request, number: PortNumber) -> Served {
+        if request.words[0] != on_port::ATTACH {
+            // Attaching has a measure of its own.
+            self.may_ask(number)?;
+        }
         match request.words[0] {
             on_port::ATTACH => self.attach(request, number),
             on_port::DESCRIBE => {
@@ -130,6 +145,10 @@ impl<P: Program, T: Transport> Driver<P, T> {
     }
 
     fn on_session(&mut self, request: &Request, number: PortNumber) -> Served {
+        if request.words[0] != on_session::DETACH {
+            // Who detaches asks for nothing more.
+            self.may_ask(number)?;
+        }
         match request.words[0] {
             on_session::DETACH => {
                 self.end(number, End::Detached);

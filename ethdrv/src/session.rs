@@ -54,6 +54,8 @@ pub struct Session<P: Program, M = <P as Program>::Own> {
     pub deficit: i64,
     /// It is in the scheduler's queue, or waits for its rate.
     pub scheduled: bool,
+    /// It told the driver to look too often when there was nothing, and is looked at later.
+    pub held_back: bool,
     /// There is something to publish.
     pub dirty: bool,
     /// It waits for frames to leave.
@@ -189,6 +191,7 @@ impl<P: Program, M: Mem> Session<P, M> {
             pending: false,
             deficit: 0,
             scheduled: false,
+            held_back: false,
             dirty: false,
             awaits_room: false,
             groups: Vec::new(),

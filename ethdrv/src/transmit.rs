@@ -32,6 +32,8 @@ pub(crate) const LEAST_COST: u32 = 64;
 enum Turn {
     /// The session has nothing more to send.
     Empty,
+    /// It had nothing to send.
+    Vain,
     /// It has more, and has used up what it earned.
     Rotate,
     /// It has more, and is held back until then.
@@ -52,6 +54,10 @@ impl<P: Program, T: Transport> Driver<P, T> {
             };
             match self.take_turn(number, begins, &mut left) {
                 Ok(Turn::Empty) => self.schedule.drop_current(),
+                Ok(Turn::Vain) => match self.hold_back(number) {
+                    Some(wake) => self.schedule.throttle(wake),
+                    None => self.schedule.drop_current(),
+                },
                 Ok(Turn::Rotate) => self.schedule.rotate(),
                 Ok(Turn::Throttled(wake)) => self.schedule.throttle(wake),
                 Ok(Turn::Blocked) => self.schedule.block(),
@@ -74,6 +80,25 @@ impl<P: Program, T: Transport> Driver<P, T> {
         }
     }
 
+    /// A session had the driver look, and there was nothing: who does so too often is looked at again when
+    /// it has earned that, and not before, whatever it tells. Answers when.
+    #[cold]
+    fn hold_back(&mut self, number: PortNumber) -> Option<u64> {
+        let now = self.program.now();
+        let port = self.ports.get_mut(number as usize)?.as_deref_mut()?;
+        let State::Open(session) = &mut port.state else {
+            return None;
+        };
+        if core::mem::take(&mut session.held_back) {
+            // That was the look owed to it.
+            return None;
+        }
+        let wake = port.vain.take(1, now).err()?;
+        (session.held_back, session.scheduled) = (true, true);
+        port.counters.count(Counter::HeldBack);
+        Some(wake)
+    }
+
     /// Those that their rate held back may go on when it is time.
     pub(crate) fn wake_throttled(&mut self) {
         if self.schedule.next_wake().is_some() {
@@ -84,6 +109,7 @@ impl<P: Program, T: Transport> Driver<P, T> {
     fn take_turn(&mut self, number: PortNumber, begins: bool, left: &mut u32) -> Result<Turn, End> {
         // A turn that comes to nothing counts too: the round is bounded.
         *left -= 1;
+        let before = *left;
         let limit = self.information.frame_limit.min(LONGEST_SENT);
         let mut earned = begins as i64 * QUANTUM;
         loop {
@@ -136,7 +162,8 @@ impl<P: Program, T: Transport> Driver<P, T> {
                     )?,
                 };
                 if !next {
-                    return Ok(Turn::Empty);
+                    let vain = begins && *left == before;
+                    return Ok(if vain { Turn::Vain } else { Turn::Empty });
                 }
                 let cost = session.outgoing.length.min(limit).max(LEAST_COST);
                 let token = outlet.flights.next();

@@ -21,6 +21,7 @@ mod recovery;
 mod revocation;
 mod sealed;
 mod send;
+mod storm;
 mod switch;
 mod threshold;
 mod unfit;

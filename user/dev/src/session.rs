@@ -13,6 +13,7 @@ mod attach;
 mod receive;
 mod send;
 
+use abi::error::EAGAIN;
 use sys::{Error, Fault, Mem};
 
 use crate::layout::STATISTICS;
@@ -200,15 +201,16 @@ impl<P: Program> Session<P> {
         Ok(ready)
     }
 
-    /// What the driver counted for this port.
+    /// What the driver counted for this port. If it was asked too often, it is what was told last.
     ///
     /// # Errors
     /// The session is lost.
     pub fn statistics(&self, program: &P) -> Result<Counters, Lost> {
-        self.caps
-            .link
-            .statistics(program.sys())
-            .map_err(|_| Lost::Revoked)?;
+        match self.caps.link.statistics(program.sys()) {
+            Ok(()) => {}
+            Err(error) if error == Error::new(EAGAIN) => {}
+            Err(_) => return Err(Lost::Revoked),
+        }
         let mut counters = Counters::new();
         for (n, counter) in Counter::ALL.iter().enumerate() {
             let value = self

@@ -93,6 +93,10 @@ counters! {
     NotPinned = "page not pinnable",
     /// Times that the port's rate stopped it.
     Throttled = "throttled",
+    /// Times that it had the driver look for nothing too often, and was looked at later.
+    HeldBack = "notifications held back",
+    /// Requests refused because they were too many.
+    TooManyRequests = "requests refused",
     /// Sessions that began.
     Sessions = "sessions",
     /// Sessions that ended because the client broke the protocol.

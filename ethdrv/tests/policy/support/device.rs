@@ -42,6 +42,8 @@ pub struct Device {
     /// For whom the driver wants frames, as it said last, and how often it said so.
     pub filter: BTreeSet<Mac>,
     pub filters: usize,
+    /// Nanoseconds that go by for each frame that the driver takes.
+    pub cost: u64,
     information: Information,
 }
 
@@ -64,6 +66,7 @@ impl Device {
             flushes: 0,
             filter: BTreeSet::new(),
             filters: 0,
+            cost: 0,
             information: Information {
                 mac: [0x52, 0x54, 0, 0, 0, 1],
                 frame_limit,
@@ -168,6 +171,8 @@ impl Transport for FakeDevice {
         let Some(frame) = device.incoming.pop_front() else {
             return Ok(None);
         };
+        let cost = device.cost;
+        device.kernel.borrow_mut().now += cost;
         device.fill(&frame);
         Ok(device.filled.pop_front())
     }
