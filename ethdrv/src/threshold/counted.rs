@@ -24,7 +24,7 @@ pub(super) const COPY: &[Counted] = &[
         events: [
             24, 16, 256, 16384, 0, 0, 0, 0, 16, 0, 0, 8, 0, 0, 0, 0, 0, 0,
         ],
-        instructions: Some(218867),
+        instructions: Some(217475),
     },
     Counted {
         bytes: 128,
@@ -32,7 +32,7 @@ pub(super) const COPY: &[Counted] = &[
         events: [
             24, 16, 256, 32768, 0, 0, 0, 0, 16, 0, 0, 8, 0, 0, 0, 0, 0, 0,
         ],
-        instructions: Some(218839),
+        instructions: Some(217447),
     },
     Counted {
         bytes: 256,
@@ -40,7 +40,7 @@ pub(super) const COPY: &[Counted] = &[
         events: [
             24, 16, 256, 65536, 0, 0, 0, 0, 16, 0, 0, 8, 0, 0, 0, 0, 0, 0,
         ],
-        instructions: Some(220091),
+        instructions: Some(218699),
     },
     Counted {
         bytes: 512,
@@ -48,7 +48,7 @@ pub(super) const COPY: &[Counted] = &[
         events: [
             24, 16, 256, 131072, 0, 0, 0, 0, 16, 0, 0, 8, 0, 0, 0, 0, 0, 0,
         ],
-        instructions: Some(221727),
+        instructions: Some(220335),
     },
     Counted {
         bytes: 1024,
@@ -56,7 +56,7 @@ pub(super) const COPY: &[Counted] = &[
         events: [
             24, 16, 256, 262144, 0, 0, 0, 0, 16, 0, 0, 8, 0, 0, 0, 0, 0, 0,
         ],
-        instructions: Some(233022),
+        instructions: Some(231630),
     },
     Counted {
         bytes: 1514,
@@ -64,7 +64,7 @@ pub(super) const COPY: &[Counted] = &[
         events: [
             24, 16, 256, 387584, 0, 0, 0, 0, 16, 0, 0, 8, 0, 0, 0, 0, 0, 0,
         ],
-        instructions: Some(238950),
+        instructions: Some(237554),
     },
     Counted {
         bytes: 2032,
@@ -72,7 +72,7 @@ pub(super) const COPY: &[Counted] = &[
         events: [
             24, 16, 256, 520192, 0, 0, 0, 0, 16, 0, 0, 8, 0, 0, 0, 0, 0, 0,
         ],
-        instructions: Some(245864),
+        instructions: Some(244472),
     },
     Counted {
         bytes: 2033,
@@ -80,7 +80,7 @@ pub(super) const COPY: &[Counted] = &[
         events: [
             32, 16, 512, 520448, 0, 0, 0, 0, 16, 0, 0, 8, 0, 0, 0, 0, 0, 0,
         ],
-        instructions: Some(429190),
+        instructions: Some(428238),
     },
     Counted {
         bytes: 3072,
@@ -88,7 +88,7 @@ pub(super) const COPY: &[Counted] = &[
         events: [
             32, 16, 512, 786432, 0, 0, 0, 0, 16, 0, 0, 8, 0, 0, 0, 0, 0, 0,
         ],
-        instructions: Some(452187),
+        instructions: Some(451239),
     },
     Counted {
         bytes: 4080,
@@ -96,7 +96,7 @@ pub(super) const COPY: &[Counted] = &[
         events: [
             32, 16, 768, 1044480, 0, 0, 0, 0, 16, 0, 0, 8, 0, 0, 0, 0, 0, 0,
         ],
-        instructions: Some(562166),
+        instructions: Some(560710),
     },
     Counted {
         bytes: 4081,
@@ -104,7 +104,7 @@ pub(super) const COPY: &[Counted] = &[
         events: [
             32, 16, 768, 1044736, 0, 0, 0, 0, 16, 0, 0, 8, 0, 0, 0, 0, 0, 0,
         ],
-        instructions: Some(562166),
+        instructions: Some(560710),
     },
     Counted {
         bytes: 4096,
@@ -112,7 +112,7 @@ pub(super) const COPY: &[Counted] = &[
         events: [
             32, 16, 768, 1048576, 0, 0, 0, 0, 16, 0, 0, 8, 0, 0, 0, 0, 0, 0,
         ],
-        instructions: Some(561142),
+        instructions: Some(559690),
     },
     Counted {
         bytes: 4097,
@@ -120,7 +120,7 @@ pub(super) const COPY: &[Counted] = &[
         events: [
             32, 16, 1024, 1048832, 0, 0, 0, 0, 16, 0, 0, 8, 0, 0, 0, 0, 0, 0,
         ],
-        instructions: Some(818286),
+        instructions: Some(817334),
     },
     Counted {
         bytes: 6144,
@@ -128,7 +128,7 @@ pub(super) const COPY: &[Counted] = &[
         events: [
             40, 16, 1280, 1572864, 0, 0, 0, 0, 16, 0, 0, 8, 0, 0, 0, 0, 0, 0,
         ],
-        instructions: Some(924298),
+        instructions: Some(922762),
     },
     Counted {
         bytes: 8192,
@@ -136,7 +136,7 @@ pub(super) const COPY: &[Counted] = &[
         events: [
             40, 16, 1536, 2097152, 0, 0, 0, 0, 16, 0, 0, 8, 0, 0, 0, 0, 0, 0,
         ],
-        instructions: Some(1037134),
+        instructions: Some(1035090),
     },
     Counted {
         bytes: 9014,
@@ -144,7 +144,7 @@ pub(super) const COPY: &[Counted] = &[
         events: [
             40, 16, 1792, 2307584, 0, 0, 0, 0, 16, 0, 0, 8, 0, 0, 0, 0, 0, 0,
         ],
-        instructions: Some(1189104),
+        instructions: Some(1187077),
     },
 ];
 
@@ -154,85 +154,85 @@ pub(super) const EXCHANGE: &[Counted] = &[
         bytes: 64,
         frames: 256,
         events: [32, 56, 0, 0, 256, 512, 0, 8, 16, 0, 0, 8, 0, 0, 0, 0, 0, 0],
-        instructions: Some(449384),
+        instructions: Some(445946),
     },
     Counted {
         bytes: 128,
         frames: 256,
         events: [32, 56, 0, 0, 256, 512, 0, 8, 16, 0, 0, 8, 0, 0, 0, 0, 0, 0],
-        instructions: Some(449384),
+        instructions: Some(451887),
     },
     Counted {
         bytes: 256,
         frames: 256,
         events: [32, 56, 0, 0, 256, 512, 0, 8, 16, 0, 0, 8, 0, 0, 0, 0, 0, 0],
-        instructions: Some(449384),
+        instructions: Some(451887),
     },
     Counted {
         bytes: 512,
         frames: 256,
         events: [32, 56, 0, 0, 256, 512, 0, 8, 16, 0, 0, 8, 0, 0, 0, 0, 0, 0],
-        instructions: Some(449384),
+        instructions: Some(451887),
     },
     Counted {
         bytes: 1024,
         frames: 256,
         events: [32, 56, 0, 0, 256, 512, 0, 8, 16, 0, 0, 8, 0, 0, 0, 0, 0, 0],
-        instructions: Some(449388),
+        instructions: Some(451891),
     },
     Counted {
         bytes: 1514,
         frames: 256,
         events: [32, 56, 0, 0, 256, 512, 0, 8, 16, 0, 0, 8, 0, 0, 0, 0, 0, 0],
-        instructions: Some(449384),
+        instructions: Some(451887),
     },
     Counted {
         bytes: 2032,
         frames: 256,
         events: [32, 56, 0, 0, 256, 512, 0, 8, 16, 0, 0, 8, 0, 0, 0, 0, 0, 0],
-        instructions: Some(449388),
+        instructions: Some(451887),
     },
     Counted {
         bytes: 2033,
         frames: 256,
         events: [32, 56, 0, 0, 256, 512, 0, 8, 16, 0, 0, 8, 0, 0, 0, 0, 0, 0],
-        instructions: Some(449384),
+        instructions: Some(451887),
     },
     Counted {
         bytes: 3072,
         frames: 256,
         events: [32, 56, 0, 0, 256, 512, 0, 8, 16, 0, 0, 8, 0, 0, 0, 0, 0, 0],
-        instructions: Some(449384),
+        instructions: Some(451891),
     },
     Counted {
         bytes: 4080,
         frames: 256,
         events: [32, 56, 0, 0, 256, 512, 0, 8, 16, 0, 0, 8, 0, 0, 0, 0, 0, 0],
-        instructions: Some(449384),
+        instructions: Some(451887),
     },
     Counted {
         bytes: 4081,
         frames: 256,
         events: [40, 56, 0, 0, 512, 1024, 0, 8, 16, 0, 0, 8, 0, 0, 0, 0, 0, 0],
-        instructions: Some(941264),
+        instructions: Some(943796),
     },
     Counted {
         bytes: 4096,
         frames: 256,
         events: [40, 56, 0, 0, 512, 1024, 0, 8, 16, 0, 0, 8, 0, 0, 0, 0, 0, 0],
-        instructions: Some(941268),
+        instructions: Some(943796),
     },
     Counted {
         bytes: 4097,
         frames: 256,
         events: [40, 56, 0, 0, 512, 1024, 0, 8, 16, 0, 0, 8, 0, 0, 0, 0, 0, 0],
-        instructions: Some(941268),
+        instructions: Some(943792),
     },
     Counted {
         bytes: 6144,
         frames: 256,
         events: [40, 56, 0, 0, 512, 1024, 0, 8, 16, 0, 0, 8, 0, 0, 0, 0, 0, 0],
-        instructions: Some(941264),
+        instructions: Some(943792),
     },
     Counted {
         bytes: 8192,
@@ -240,7 +240,7 @@ pub(super) const EXCHANGE: &[Counted] = &[
         events: [
             48, 96, 0, 0, 768, 1536, 0, 16, 16, 0, 0, 8, 0, 0, 0, 0, 0, 0,
         ],
-        instructions: Some(1340376),
+        instructions: Some(1343256),
     },
     Counted {
         bytes: 9014,
@@ -248,6 +248,6 @@ pub(super) const EXCHANGE: &[Counted] = &[
         events: [
             48, 96, 0, 0, 768, 1536, 0, 16, 16, 0, 0, 8, 0, 0, 0, 0, 0, 0,
         ],
-        instructions: Some(1340393),
+        instructions: Some(1343256),
     },
 ];
