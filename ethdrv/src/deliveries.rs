@@ -83,7 +83,7 @@ pub struct Delivery {
 pub struct Deliveries {
     waiting: Vec<Delivery>,
     exchanges: usize,
-    /// What came from the device in this turn and came to nothing.
+    /// Buffers that the device gave back in this turn and that came to nothing.
     pub(crate) dropped: u32,
 }
 

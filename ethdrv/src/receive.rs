@@ -116,7 +116,12 @@ impl<P: Program, T: Transport> Driver<P, T> {
     #[inline(never)]
     fn completed(&mut self) {
         let fragments = self.assembly.complete();
+        let before = self.deliveries.dropped;
         self.arrived(&fragments);
+        if self.deliveries.dropped > before {
+            // A turn is so many buffers, and all of these came to nothing.
+            self.deliveries.dropped = before + fragments.len() as u32;
+        }
         self.assembly.put_back(fragments);
     }
 
@@ -126,8 +131,8 @@ impl<P: Program, T: Transport> Driver<P, T> {
         if let Some(counter) = counter {
             self.counters.count(counter);
         }
-        self.deliveries.dropped += 1;
         let fragments = self.assembly.complete();
+        self.deliveries.dropped += 1 + fragments.len() as u32;
         self.release_all(&fragments);
         self.assembly.put_back(fragments);
         self.release(fragment.token, fragment.buffer);

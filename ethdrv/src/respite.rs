@@ -3,13 +3,14 @@
 //! The driver is more urgent than the stacks: as long as it has frames to take, none of them runs, and
 //! what they would take is dropped. To drop is work for nothing, so it may only have a share of the time:
 //! when it has had more, the driver takes nothing from the device, and is not interrupted for it, until
-//! that is made up for. What comes meanwhile waits in the device's queue, and is lost where that is full.
+//! that is made up for. What comes meanwhile waits in the device's queue, and is lost where that is full,
+//! whoever it is for: a wire that brings so much costs everybody frames, but stops nobody.
 //!
-//! Time is only looked at while frames are dropped. What is useful costs nothing and is never held up for
-//! its own sake: of a turn counts the part of it that was dropped.
+//! Time is only looked at while frames are dropped. Of a turn counts that part of its buffers which came
+//! to nothing, as if each had cost the same.
 
 /// The part of all time that goes into dropping: one of so many.
-const PART: u64 = 4;
+const PART: u64 = 3;
 /// So much of it may come at once, in nanoseconds.
 const BURST: u64 = 1_000_000;
 /// No turn counts for more: it was interrupted by somebody more urgent.
@@ -90,17 +91,17 @@ mod tests {
         for turn in [10_000, 50_000, 400_000] {
             let busy = flood(turn, 64);
             let most = 1_000_000_000 / PART + BURST + 2 * turn;
-            assert!((240_000_000..=most).contains(&busy), "{turn}: {busy}");
+            assert!((most - most / 20..=most).contains(&busy), "{turn}: {busy}");
         }
     }
 
     #[test]
     fn what_is_of_use_is_not_held_up_for_its_own_sake() {
         assert!(flood(50_000, 0) >= 1_000_000_000);
-        // A quarter of each turn is dropped: that is its part.
+        // A quarter of each turn is dropped: that is less than its part.
         assert!(flood(50_000, 16) >= 990_000_000);
-        // Half of each turn: so half of the time goes into turns.
-        assert!((490_000_000..510_000_000).contains(&flood(50_000, 32)));
+        // Half of each turn: so two thirds of the time go into turns.
+        assert!((655_000_000..680_000_000).contains(&flood(50_000, 32)));
     }
 
     #[test]

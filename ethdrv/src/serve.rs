@@ -112,6 +112,8 @@ impl<P: Program, T: Transport> Driver<P, T> {
     fn attach(&mut self, request: &Request, number: PortNumber) -> Served {
         let now = self.program.now();
         let port = self.port(number).ok_or(Error::VOID)?;
+        // Before anything that may be wrong with it: to be refused is work as well.
+        port.attaches.take(1, now).map_err(|_| Refusal::TooOften)?;
         let transmit_pages = page_count(request.words[1], port.settings.transmit_pages)?;
         let receive_pages = page_count(request.words[2], port.settings.receive_pages)?;
         let busy = match &port.state {
@@ -123,7 +125,6 @@ impl<P: Program, T: Transport> Driver<P, T> {
             return Err(Refusal::Busy.into());
         }
         check_offered(request)?;
-        port.attaches.take(1, now).map_err(|_| Refusal::TooOften)?;
         let offered = self.keep().map_err(|_| Refusal::DriverFull)?;
         let Ok(resume) = self.defer() else {
             offered

@@ -89,10 +89,8 @@ impl<P: Program, T: Transport> Driver<P, T> {
         let State::Open(session) = &mut port.state else {
             return None;
         };
-        if core::mem::take(&mut session.held_back) {
-            // That was the look owed to it.
-            return None;
-        }
+        // The look that was owed to it counts as one, too.
+        session.held_back = false;
         let wake = port.vain.take(1, now).err()?;
         (session.held_back, session.scheduled) = (true, true);
         port.counters.count(Counter::HeldBack);

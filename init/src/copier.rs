@@ -55,7 +55,7 @@ pub fn launch<H: Host>(
         .bank
         .sub_bank(sys, objects(image, user), false, bank)
         .map_err(|error| Failure::buying(sys, slots.bank, "making its copier's bank", error))?;
-    port_bank::make(host, bank, slots.copier_port_bank)?;
+    port_bank::make(host, user, bank, slots.copier_port_bank)?;
     let port_bank = launcher
         .lend(host, slots.copier_port_bank, port_bank::RIGHTS)
         .trying("giving its copier the bank for its port")?;

@@ -213,7 +213,7 @@ impl<H: Host> Init<'_, H> {
                 copier::launch(host, launcher, image, user, &slots, bit_of(number))?
             }
         };
-        port_bank::make(host, slots.bank, slots.port_bank)?;
+        port_bank::make(host, user, slots.bank, slots.port_bank)?;
         let port_bank = self
             .launcher
             .lend(host, slots.port_bank, port_bank::RIGHTS)

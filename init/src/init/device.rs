@@ -185,7 +185,7 @@ impl<H: Host> Init<'_, H> {
         }
         if matches!(member.phase, Phase::Running { .. }) {
             let (payer, made) = member.driver_bank();
-            if let Err(failure) = port_bank::make(self.host, payer, made) {
+            if let Err(failure) = port_bank::make(self.host, &member.user, payer, made) {
                 log::error!("{}", failure.during(self.whole(number)));
                 self.restart_later(number);
             }
