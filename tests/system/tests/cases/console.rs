@@ -1,11 +1,12 @@
 //! The console: every command, wrong ones, and users who come, die and go while others are served.
 
 use anyhow::{Result, ensure};
-use manifest::Service;
+use manifest::{Service, User};
 use system::{Boot, Case, Entry, ExpectOutcome, Guest, Net, Outcome, milliseconds, seconds};
 
 use super::common::{
     Asking, amounts, ask, at, bank, banks, eventually, figures, forwarded, get, net, quiet_on_wire,
+    start_on_wire,
 };
 
 pub const CASES: &[Entry] = &[
@@ -117,7 +118,13 @@ fn tables(case: &Case) -> Result<()> {
 }
 
 fn strategy(case: &Case) -> Result<()> {
-    let (mut guest, mut peer) = quiet_on_wire(case)?;
+    let mut manifest = mk::users::manifest(2)?;
+    for user in &mut manifest.user {
+        user.ipv6 = manifest::Ipv6Setting::Off;
+        // Who copies at first has fewer by default, for life, and the device gets few of them.
+        user.receive_slots = Some(User::DEFAULT_FLIPPED_SLOTS);
+    }
+    let (mut guest, mut peer) = start_on_wire(Boot::new(case).manifest(manifest))?;
     guest.send_line("strategy alice")?;
     guest.expect("alice receives by copy\\.", seconds(10))?;
     let words = [
