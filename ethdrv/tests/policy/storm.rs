@@ -101,16 +101,15 @@ fn pitfall_23_requests_beyond_a_rate_are_refused_and_change_nothing() {
 
 /// Frames for others than bob come without end, each taking a microsecond of the driver's; how much time
 /// of a second is left to others, and bob's frames that arrived of those that the device had room for.
-fn beside_a_flood(world: &World, bob: &mut Client, to: dev::Mac) -> u64 {
+fn beside_a_flood(world: &World, bob: &mut Client, to: dev::Mac, length: usize) -> u64 {
     world.device.borrow_mut().cost = 1000;
     let (end, mut left, mut n) = (world.kernel.borrow().now + 1000 * MILLISECOND, 0, 0);
     while world.kernel.borrow().now < end {
         while world.device.borrow().incoming.len() < 64 {
             n += 1;
-            let (to, length) = if n % 8 == 0 {
-                (bob.port.mac, 100)
-            } else {
-                (to, 60)
+            let (to, length) = match n % 8 {
+                0 => (bob.port.mac, 100),
+                _ => (to, length),
             };
             world.inject(frame(to, OUTSIDE, n, length));
         }
@@ -132,7 +131,7 @@ fn pitfall_23_a_wire_that_floods_leaves_others_half_of_the_time() {
         // She takes nothing; nobody has the other address.
         let (_alice, mut bob) = (world.attached(1), world.attached(2));
         world.run();
-        let left = beside_a_flood(&world, &mut bob, to);
+        let left = beside_a_flood(&world, &mut bob, to, 60);
         assert!(left >= 500 * MILLISECOND, "{to}: {left} ns");
         let got = world.counter(bob.port, Counter::ReceivedFrames);
         let all = got + world.counter(bob.port, Counter::NoPage);
@@ -148,4 +147,13 @@ fn pitfall_23_a_wire_that_floods_leaves_others_half_of_the_time() {
         assert_eq!(bob.receive(), [last]);
         assert!(world.device.borrow().interest.receive);
     }
+}
+
+#[test]
+fn pitfall_23_frames_of_many_buffers_that_nobody_takes_count_as_all_of_them() {
+    let world = World::with(256, 9014);
+    let mut bob = world.attached(2);
+    world.run();
+    let left = beside_a_flood(&world, &mut bob, mac(99), 9014);
+    assert!(left >= 500 * MILLISECOND, "{left} ns");
 }

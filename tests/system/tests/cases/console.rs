@@ -5,8 +5,7 @@ use manifest::{Service, User};
 use system::{Boot, Case, Entry, ExpectOutcome, Guest, Net, Outcome, milliseconds, seconds};
 
 use super::common::{
-    Asking, amounts, ask, at, bank, banks, eventually, figures, forwarded, get, net, quiet_on_wire,
-    start_on_wire,
+    Asking, amounts, ask, at, bank, banks, eventually, figures, forwarded, get, net, start_on_wire,
 };
 
 pub const CASES: &[Entry] = &[
