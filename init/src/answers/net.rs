@@ -49,6 +49,8 @@ const NO_DROPS: &[Counter] = &[
     Counter::SentSwitched,
     Counter::SentMulticast,
     Counter::Throttled,
+    Counter::HeldBack,
+    Counter::TooManyRequests,
     Counter::Sessions,
     Counter::Misbehaved,
     Counter::Revoked,
@@ -253,6 +255,11 @@ mod tests {
         counters.add(Counter::Runt, 1);
         counters.add(Counter::Sessions, 2);
         assert_eq!(dropped(&counters), 4);
+        for nothing_lost in [Counter::HeldBack, Counter::TooManyRequests] {
+            let mut held = Counters::new();
+            held.add(nothing_lost, 5);
+            assert_eq!(dropped(&held), 0);
+        }
         let mut text = String::new();
         detail(&mut text, "alice", &counters);
         assert_eq!(text, "alice: no spare page 3, runt 1, sessions 2\n");
