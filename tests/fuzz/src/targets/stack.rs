@@ -14,6 +14,7 @@ use netstack::{BankTotals, Duration, Facts, Instant, Link, Stack, Wake};
 use crate::input::pieces;
 use crate::{Input, Target};
 
+mod captured;
 pub mod frames;
 mod mend;
 
@@ -89,10 +90,16 @@ impl Facts for Nothing {
 fn config(settings: u8) -> Config {
     let mut config = Config::new("fuzz", frames::STACK_MAC);
     if settings & 1 == 0 {
+        let captured = settings & 8 != 0;
+        let (address, gateway) = match captured {
+            // Alice's, when it was recorded.
+            true => ([10, 0, 2, 21], [10, 0, 2, 2]),
+            false => ([10, 0, 0, 2], [10, 0, 0, 254]),
+        };
         config.ipv4 = Ipv4::Static {
-            address: [10, 0, 0, 2].into(),
+            address: address.into(),
             prefix_length: 24,
-            gateway: Some([10, 0, 0, 254].into()),
+            gateway: Some(gateway.into()),
         };
     }
     if settings & 2 == 0 {
@@ -169,5 +176,15 @@ fn seeds() -> Vec<Vec<u8>> {
         let all = frames.iter().map(Vec::as_slice);
         seeds.push([vec![settings], pieces(all)].concat());
     }
+    // What somebody really sent her, each by itself and as one conversation.
+    let captured = captured::frames();
+    let settings = 2 | 8;
+    let came = captured
+        .iter()
+        .filter(|frame| frame.get(6..12) != Some(&frames::STACK_MAC));
+    for frame in came.clone() {
+        seeds.push([vec![settings], pieces([&frame[..]])].concat());
+    }
+    seeds.push([vec![settings], pieces(came.map(Vec::as_slice))].concat());
     seeds
 }
