@@ -139,6 +139,12 @@ fn a_batch_of_exchanges_may_bring_a_third_capability_that_is_no_table() {
     replay(Scenario::Invocations, 720, 1_000_000);
 }
 
+#[cfg(not(miri))]
+#[test]
+fn whoever_waits_for_its_own_end_too_often_is_destroyed_all_the_same() {
+    replay(Scenario::Storage, 261, 400_000);
+}
+
 #[test]
 fn hostile_processes_come_by_nothing_that_is_not_theirs() {
     let counts = campaign(Scenario::Invocations, 24);

@@ -217,11 +217,13 @@ impl Init {
 
         if self.dice().one_in(3) {
             let begun = bank.destroy_and_notify(context, Cap::<Notify>::at(self.ended));
-            // A fuzzer may have destroyed it itself, and no slot may be left for who waits.
+            // A fuzzer may have destroyed it itself, and no slot may be left for who waits, or none of its
+            // branch's.
+            let full = [abi::error::EMFILE, abi::error::EAGAIN];
             context.claim(
                 begun.is_ok()
                     || begun == Err(Error::VOID)
-                    || begun.is_err_and(|e| e.is(abi::error::EMFILE)),
+                    || begun.is_err_and(|e| full.iter().any(|full| e.is(*full))),
                 || format!("beginning to destroy: {begun:?}"),
             );
             if begun.is_ok() {
