@@ -325,6 +325,19 @@ fn attaching_in_a_loop_is_slowed_down() {
 }
 
 #[test]
+fn asking_for_what_cannot_be_in_a_loop_is_slowed_down_as_well() {
+    let world = World::new();
+    let port = world.port(settings(1));
+    let mut alice = world.client(port, 1000);
+    alice.receive_pages = 0;
+    let refused: Vec<Refusal> = (0..20)
+        .map(|_| alice.attach().unwrap_err().refusal)
+        .collect();
+    assert!(!refused[..4].contains(&Refusal::TooOften), "{refused:?}");
+    assert_eq!(refused[4..], [Refusal::TooOften; 16]);
+}
+
+#[test]
 fn a_second_attachment_while_one_is_under_way_is_refused() {
     let world = World::new();
     let port = world.port(settings(1));

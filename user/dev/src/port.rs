@@ -10,7 +10,8 @@
 //! Who asks a port or a session for something more often than a thousand times a second, beyond 256 at
 //! once, is answered `EAGAIN` until a later time. Attaching has a measure of its own, ten times a second,
 //! and detaching none. Notifications are never refused: who tells the driver to look when there is nothing
-//! more often than 10,000 times a second is looked at as often, and what it told meanwhile is found then.
+//! more often than 10,000 times a second is looked at twice as often at most, and what it told meanwhile is
+//! found then.
 //!
 //! Notation as in [`abi::method`].
 

@@ -1,5 +1,7 @@
 //! Stacks and drivers die.
 
+use dev::layout::FIRST_RECEIVE_PAGE;
+
 use super::*;
 use crate::driver::DriverPhase;
 use crate::fake::Thing;
@@ -148,6 +150,13 @@ fn what_a_driver_made_for_a_session_that_never_began_comes_back_when_it_dies() {
         let alone = bank.usage(world).unwrap().bought;
         let (id, rights) = offered();
         assert_eq!(rights, crate::port_bank::RIGHTS.bits());
+        // Two sessions' worth: whatever its user buys from it, the next driver doesn't wait for long.
+        let holds = world.banks.borrow()[&id].limit;
+        let session = 1
+            + u64::from(FIRST_RECEIVE_PAGE)
+            + crate::plan::receive_slots(&member(&init, "alice").user);
+        assert_eq!(holds, 2 * session);
+        assert!(holds < bank.usage(world).unwrap().limit / 4);
         // The driver has made the session's bank, and told nobody.
         let unknown = world.add_bank(id, 90);
         assert!(bank.usage(world).unwrap().bought > alone);
