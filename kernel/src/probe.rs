@@ -49,6 +49,8 @@ struct Place {
     name: Name,
     instruction: u64,
     entry: Entry,
+    /// Who was told ran at once: whoever was stopped had done nothing since.
+    at_once: bool,
 }
 
 /// What the probe has been told, and what it found.
@@ -131,7 +133,7 @@ impl<M: Machine> Kernel<'_, M> {
                     second,
                     place.instruction,
                     entry,
-                    0,
+                    place.at_once.into(),
                     0,
                 ]));
             }
@@ -269,7 +271,7 @@ impl<M: Machine> Kernel<'_, M> {
             ..Entry::NOTHING
         };
         if self.counts_to_stop() {
-            self.note_place(entry);
+            self.note_place(entry, false);
             self.notify(self.probe.told.get());
         }
         serve();
@@ -356,24 +358,26 @@ impl<M: Machine> Kernel<'_, M> {
         !probe.counts_instructions() && count == probe.stop.get()
     }
 
-    fn note_place(&self, entry: Entry) {
+    fn note_place(&self, entry: Entry, at_once: bool) {
         let process = self.current();
         self.probe.place.set(Some(Place {
             name: process.map_or(Name::KERNEL, Process::name),
             instruction: process.map_or(0, |process| process.preserved.get().rip),
             entry,
+            at_once,
         }));
     }
 
     /// Tells whom it is to tell, who runs next if it waits. The process that was to run goes on afterwards;
     /// its message registers are `registers`, unless they are saved.
     fn stop_for_probe(&self, entry: Entry, registers: &mut Registers) -> Option<&Process> {
-        self.note_place(entry);
         let told = self.probe.told.get();
         let waits = |process: &&Process| process.state.get() == state::WAITING;
         let waiting = self.live_process(told.process).filter(waits);
         let is_told = self.notify(told);
-        match waiting.filter(|process| is_told && process.state.get() == state::READY) {
+        let runs = waiting.filter(|process| is_told && process.state.get() == state::READY);
+        self.note_place(entry, runs.is_some());
+        match runs {
             Some(process) => self.run_out_of_turn(process, registers),
             None => self.reschedule(registers),
         }

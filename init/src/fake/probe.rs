@@ -49,7 +49,7 @@ impl World {
                     method: 2,
                 };
                 match self.stopped.get() {
-                    true => Ok([name, 0, 0x40_1000, entry.pack(), 0, 0]),
+                    true => Ok([name, 0, 0x40_1000, entry.pack(), 1, 0]),
                     false => Err(status(ENOENT)),
                 }
             }

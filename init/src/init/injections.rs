@@ -1,20 +1,23 @@
 //! Faults on purpose: armed at the console, they come at an entry into the kernel, or at a frame.
 //!
 //! At an entry the [probe](Probe) stops whoever makes it, before the kernel does what it asks for, and
-//! init runs first, whoever is more urgent. Frames are counted by the driver; init looks at its counts
-//! a thousand times a second, so that a fault comes at the frame, or a few after it, and says at which.
+//! init, if it waits, runs first, whoever is more urgent; what is said of it says whether it was so.
+//! Frames are counted by the driver; init looks at its counts a thousand times a second, so that a
+//! fault comes at the frame, or a few after it, and says at which.
+
+mod place;
 
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use abi::boot::slot;
-use abi::cap::{CapAddr, Kind, NONE};
-use abi::probe::How;
+use abi::cap::{CapAddr, NONE};
 use dev::statistics::Counter;
 use sys::object::{DeviceDma, Probe};
 use sys::{Cap, Error};
 
+use self::place::describe;
 use super::{Due, Init};
 use crate::console::injection::{Deed, Injecting, Injection, Moment};
 use crate::destroy::destroy_step;
@@ -191,29 +194,8 @@ impl<H: Host> Init<'_, H> {
 
     /// Where the probe stopped whom.
     fn place(&self) -> String {
-        let Ok(place) = PROBE.place(self.host.sys()) else {
-            return "at an entry of nobody's".into();
-        };
-        let name: String = place
-            .name
-            .iter()
-            .take_while(|byte| **byte != 0)
-            .map(|byte| char::from(*byte))
-            .collect();
-        let entry = place.entry;
-        let how = match entry.how {
-            How::Call => {
-                let kind = Kind::from_u8(entry.kind).map_or("nothing", Kind::name);
-                format!(
-                    "system call {} on {kind}, method {}",
-                    entry.number, entry.method
-                )
-            }
-            How::Interrupt => format!("interrupt {}", entry.number),
-            How::Idle => format!("interrupt {} while nobody ran", entry.number),
-            How::Instruction | How::Nothing => "an instruction".to_string(),
-        };
-        format!("before {how} of {name} at {:#x}", place.instruction)
+        let place = PROBE.place(self.host.sys());
+        place.map_or("at an entry of nobody's".into(), |place| describe(&place))
     }
 
     /// It is time to look at the frames that were counted.

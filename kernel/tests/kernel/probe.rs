@@ -98,6 +98,7 @@ fn the_injector_runs_before_the_entry_and_the_entry_is_made_afterwards() {
     assert!(reading.stopped && reading.entries == 3);
     let place = PROBE.place(&sys).expect("it stopped");
     assert_eq!(place.instruction, before.rip - SYSCALL);
+    assert!(place.at_once);
     assert_eq!(
         (place.entry.how, place.entry.number),
         (How::Call, Op::Null as u8)
@@ -105,6 +106,17 @@ fn the_injector_runs_before_the_entry_and_the_entry_is_made_afterwards() {
     // The next one isn't stopped: it is the same entry again.
     assert!(enter(&parties, victim));
     assert_eq!(PROBE.read(&sys, 0).expect("it may").entries, 4);
+}
+
+#[test]
+fn who_is_told_and_does_not_wait_is_said_not_to_have_come_at_once() {
+    let (parties, injector, victim) = injector_and_victim();
+    let sys = parties.sys(injector);
+    PROBE.arm(&sys, 1, TOLD, SUBJECT).expect("it may");
+    // It doesn't wait; who comes next is for the scheduler to say.
+    enter(&parties, victim);
+    let place = PROBE.place(&sys).expect("it stopped");
+    assert!(!place.at_once, "the injector was busy");
 }
 
 #[test]

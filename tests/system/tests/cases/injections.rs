@@ -54,10 +54,11 @@ fn revoke_at_entry(case: &Case) -> Result<()> {
     let places = [(777, ""), (55, " of ethdrv"), (40, " of alice")];
     for (round, (n, of)) in (1..).zip(places) {
         arm(&mut guest, &format!("revoke alice at entry {n}{of}"))?;
-        let injected = "Injected before [^\n]* of [a-z]+ at 0x[0-9a-f]+: revoke alice";
+        let injected =
+            "Injected (before|[a-z ]*after) [^\n]* of [a-z]+ at 0x[0-9a-f]+: revoke alice";
         busy_until(&guest, &mut peer, injected, round)?;
         guest.expect(
-            &format!("Injected before [^\n]*{of}[^\n]* at 0x"),
+            &format!("Injected (before|[a-z ]*after) [^\n]*{of}[^\n]* at 0x"),
             seconds(10),
         )?;
         guest.expect("alice is gone", seconds(10))?;
@@ -98,7 +99,7 @@ fn session(case: &Case) -> Result<()> {
     busy_until(
         &guest,
         &mut peer,
-        "Injected before [^\n]*: session alice",
+        "Injected (before|[a-z ]*after) [^\n]*: session alice",
         1,
     )?;
     guest.expect(
@@ -157,7 +158,7 @@ fn kill_at_entry(case: &Case) -> Result<()> {
     let for_alice = frames::udp4(&to_user(1), 5, 7, &[1; 600]);
     until(
         &guest,
-        "Injected before [^\n]* of ethdrv at [^\n]*: kill ethdrv",
+        "Injected (before|[a-z ]*after) [^\n]* of ethdrv at [^\n]*: kill ethdrv",
         1,
         || {
             let _ = peer.wire().send(&for_alice);

@@ -31,6 +31,8 @@ pub struct Place {
     pub instruction: u64,
     /// The entry.
     pub entry: Entry,
+    /// Who was told waited, and ran at once. Otherwise he came when it was his turn, perhaps long afterwards.
+    pub at_once: bool,
 }
 
 /// What an audit found.
@@ -104,6 +106,7 @@ impl Cap<Probe> {
             name,
             instruction: words[2],
             entry: Entry::unpack(words[3]),
+            at_once: words[4] != 0,
         })
     }
 
