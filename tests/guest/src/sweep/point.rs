@@ -210,7 +210,7 @@ fn play(
     rig.aim(target)?;
     read(abi::probe::FORGET)?;
     rig.arm(scenario, n)?;
-    let acted = (scenario.act)(rig);
+    let acted = (scenario.act)(rig, scenario);
     let counted = read(abi::probe::GO_ON)?;
     let killed = counted.stopped && target == Target::Driver;
     if killed {

@@ -83,13 +83,15 @@ pub struct Rig {
     injector: Child,
     /// The injector's notification.
     now: Cap<Notify>,
+    /// What it is told to destroy.
+    aim: Target,
 }
 
 impl Rig {
     /// Starts everything but the victim, out of the boot archive.
     pub fn start(boot: &Boot, options: &Options) -> Result<Rig, Failure> {
         let archive = archive(boot)?;
-        let driver = Driver::start(&archive, Cap::at(take()?))?;
+        let driver = Driver::start(&archive, Cap::at(take()?), |_| Ok(()))?;
         let function = driver.function;
         let ports = make_ports(&driver, Pinning::Session)?;
         let (mut witness, victim) = (User::new(WITNESS)?, User::new(VICTIM)?);
@@ -108,6 +110,7 @@ impl Rig {
             frames: boot.frames.into(),
             injector,
             now,
+            aim: Target::Bank,
         };
         rig.attach(&rig.witness, 0)?;
         Ok(rig)
@@ -175,7 +178,7 @@ impl Rig {
         self.ports = make_ports(&self.driver, scenario.pinning)?;
         self.set_receive(scenario.receive)?;
         match self.witness.is_there() {
-            true => self.witness.give_port(&self.ports[0])?,
+            true => self.witness.give_port(&self.ports[0]),
             false => self.witness.start(&self.archive, &self.ports[0])?,
         }
         self.attach(&self.witness, 0)
@@ -211,16 +214,16 @@ impl Rig {
     }
 
     /// Tells the injector what to destroy.
-    pub fn aim(&self, target: Target) -> Result<(), Failure> {
-        let bank: Cap<Bank> = match target {
-            Target::Bank => self.victim.bank,
-            Target::Session => self.victim.session,
-            Target::Driver => self.driver.bank,
-        };
-        self.injector
-            .root
-            .put(&Kernel, grant::VICTIM, bank.address(), Rights::FULL)
-            .map_err(during("aiming"))
+    pub fn aim(&mut self, target: Target) -> Result<(), Failure> {
+        self.aim = target;
+        aim_at(
+            &self.injector,
+            match target {
+                Target::Bank => self.victim.bank,
+                Target::Session => self.victim.session,
+                Target::Driver => self.driver.bank,
+            },
+        )
     }
 
     /// Arms the probe: at the n-th entry, or instruction of `try_copy`. 0 counts only.
@@ -235,14 +238,24 @@ impl Rig {
 
     /// Starts the driver again after its death, and all that goes with it.
     pub fn revive(&mut self, scenario: &Scenario) -> Result<(), Failure> {
-        let _ = self.witness.session.destroy(&Kernel);
         self.victim.end();
+        self.restart(scenario)?;
+        self.use_up_pool(scenario)
+    }
+
+    /// Takes a dead driver away and starts it again; the witness attaches to it. An injector that aims at the
+    /// driver aims at the new one as soon as there is something of it.
+    pub fn restart(&mut self, scenario: &Scenario) -> Result<(), Failure> {
+        let _ = self.witness.session.destroy(&Kernel);
         self.driver.end()?;
         self.ports.iter_mut().for_each(Attachment::forget);
-        self.driver = Driver::start(&self.archive, self.driver.function)?;
+        let made = |bank| match self.aim {
+            Target::Driver => aim_at(&self.injector, bank),
+            Target::Bank | Target::Session => Ok(()),
+        };
+        self.driver = Driver::start(&self.archive, self.driver.function, made)?;
         self.streams.iter_mut().for_each(Stream::forget);
-        self.renew_ports(scenario)?;
-        self.use_up_pool(scenario)
+        self.renew_ports(scenario)
     }
 
     /// Starts everything again, whatever state it is in.
@@ -335,10 +348,22 @@ impl Rig {
 }
 
 fn make_ports(driver: &Driver, pinning: Pinning) -> Result<[Attachment; 2], Failure> {
-    Ok([
-        Attachment::make(driver, WITNESS, pinning)?,
-        Attachment::make(driver, VICTIM, pinning)?,
-    ])
+    let mut first = Attachment::make(driver, WITNESS, pinning)?;
+    match Attachment::make(driver, VICTIM, pinning) {
+        Ok(second) => Ok([first, second]),
+        Err(failure) => {
+            first.forget();
+            Err(failure)
+        }
+    }
+}
+
+/// Tells the injector which bank to destroy.
+fn aim_at(injector: &Child, bank: Cap<Bank>) -> Result<(), Failure> {
+    injector
+        .root
+        .put(&Kernel, grant::VICTIM, bank.address(), Rights::FULL)
+        .map_err(during("aiming"))
 }
 
 fn start_injector(archive: &Archive<'_>) -> Result<(Child, Cap<Notify>), Failure> {

@@ -48,7 +48,7 @@ pub struct Scenario {
     /// Frames to each before it begins.
     pub before: u64,
     /// What happens.
-    pub act: fn(&mut Rig) -> Result<(), Failure>,
+    pub act: fn(&mut Rig, &Scenario) -> Result<(), Failure>,
     /// A counter of the witness's that grows by that, unless it is another scenario than it says.
     pub shows: Option<Counter>,
     targets: &'static [Target],
@@ -181,6 +181,13 @@ static SCENARIOS: &[Scenario] = &[
         ..PLAIN
     },
     Scenario {
+        name: "restart",
+        receive: receive(Strategy::Flip, false),
+        act: restart,
+        targets: &[Bank, Driver],
+        ..PLAIN
+    },
+    Scenario {
         name: "try-copy",
         copies: true,
         act: frame_of_the_victim,
@@ -222,20 +229,20 @@ pub fn all() -> impl Iterator<Item = (&'static Scenario, Target)> {
     })
 }
 
-fn attach(rig: &mut Rig) -> Result<(), Failure> {
+fn attach(rig: &mut Rig, _: &Scenario) -> Result<(), Failure> {
     rig.victim.order(Order::Attach);
     rig.traffic(2, true)
 }
 
-fn receive_frames(rig: &mut Rig) -> Result<(), Failure> {
+fn receive_frames(rig: &mut Rig, _: &Scenario) -> Result<(), Failure> {
     rig.traffic(8, true)
 }
 
-fn frames_of_the_witness(rig: &mut Rig) -> Result<(), Failure> {
+fn frames_of_the_witness(rig: &mut Rig, _: &Scenario) -> Result<(), Failure> {
     rig.traffic(10, false)
 }
 
-fn send(rig: &mut Rig) -> Result<(), Failure> {
+fn send(rig: &mut Rig, _: &Scenario) -> Result<(), Failure> {
     for _ in 0..8 {
         rig.victim.order(Order::Send);
         rig.listen()?;
@@ -243,33 +250,46 @@ fn send(rig: &mut Rig) -> Result<(), Failure> {
     Ok(())
 }
 
-fn detach(rig: &mut Rig) -> Result<(), Failure> {
+fn detach(rig: &mut Rig, _: &Scenario) -> Result<(), Failure> {
     rig.victim.order(Order::Detach);
     rig.traffic(2, false)
 }
 
 /// Frames have come, in pages of the victim's too, before the driver could look; then these are revoked.
-fn recover(rig: &mut Rig) -> Result<(), Failure> {
+fn recover(rig: &mut Rig, _: &Scenario) -> Result<(), Failure> {
     for _ in 0..6 {
         rig.arrive(true)?;
     }
-    destroy_session(rig)?;
+    let _ = rig.victim.session.destroy(&Kernel);
     rig.tell()?;
     rig.listen()
 }
 
-fn destroy_session(rig: &mut Rig) -> Result<(), Failure> {
+/// The driver dies with frames in pages of both, and is taken away and started again; both attach to the new
+/// one. If it is to be the driver that the injector destroys, it is the new one, however little there is of it.
+fn restart(rig: &mut Rig, scenario: &Scenario) -> Result<(), Failure> {
+    rig.arrive(true)?;
+    rig.arrive(false)?;
+    let _ = rig.driver.bank.destroy(&Kernel);
+    let _ = rig.victim.session.destroy(&Kernel);
+    rig.restart(scenario)?;
+    rig.victim.give_port(&rig.ports[1]);
+    rig.victim.order(Order::Attach);
+    rig.traffic(2, true)
+}
+
+fn destroy_session(rig: &mut Rig, _: &Scenario) -> Result<(), Failure> {
     // Somebody else may be faster.
     let _ = rig.victim.session.destroy(&Kernel);
     Ok(())
 }
 
-fn destroy_bank(rig: &mut Rig) -> Result<(), Failure> {
+fn destroy_bank(rig: &mut Rig, _: &Scenario) -> Result<(), Failure> {
     let _ = rig.victim.bank.destroy(&Kernel);
     Ok(())
 }
 
-fn frame_of_the_victim(rig: &mut Rig) -> Result<(), Failure> {
+fn frame_of_the_victim(rig: &mut Rig, _: &Scenario) -> Result<(), Failure> {
     rig.arrive_with(false, COPIED)?;
     rig.tell()?;
     rig.listen()

@@ -83,23 +83,30 @@ pub struct Own {
 }
 
 impl Own {
-    /// Buys both, bound to the function.
+    /// Buys both, bound to the function. If that fails, what was bought goes with the bank.
     pub fn buy(bank: Cap<Bank>, function: Cap<DeviceDma>) -> Result<Own, Failure> {
-        let buy = |kind| -> Result<CapAddr, Error> {
-            let address = slots::take()?;
-            let (table, index) = slots::table_of(address);
-            bank.buy_caps(&Kernel, kind, 1, table, index)?;
-            Ok(address)
-        };
-        let own = Own {
-            aperture: Cap::at(buy(Kind::Aperture).map_err(during("buying an aperture"))?),
-            window: Cap::at(buy(Kind::Table1).map_err(during("buying a window"))?),
+        let mut own = Own {
+            aperture: Cap::at(take()?),
+            window: Cap::at(take()?),
             place: None,
         };
-        bind(function, own.aperture)
-            .and_then(|()| own.aperture.set_window(&Kernel, own.window))
-            .map_err(during("binding an aperture"))?;
-        Ok(own)
+        let bought = own.buy_both(bank, function);
+        if bought.is_err() {
+            own.forget();
+        }
+        bought.map(|()| own)
+    }
+
+    fn buy_both(&self, bank: Cap<Bank>, function: Cap<DeviceDma>) -> Result<(), Failure> {
+        let buy = |kind, address| {
+            let (table, index) = slots::table_of(address);
+            bank.buy_caps(&Kernel, kind, 1, table, index)
+        };
+        buy(Kind::Aperture, self.aperture.address()).map_err(during("buying an aperture"))?;
+        buy(Kind::Table1, self.window.address()).map_err(during("buying a window"))?;
+        bind(function, self.aperture)
+            .and_then(|()| self.aperture.set_window(&Kernel, self.window))
+            .map_err(during("binding an aperture"))
     }
 
     /// Maps the window for this program, who sees in it what the device would.

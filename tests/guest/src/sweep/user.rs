@@ -34,10 +34,12 @@ pub struct Attachment {
     pub number: u64,
     port: Port,
     own: Own,
+    /// It went with the driver, and its slots are others'.
+    forgotten: bool,
 }
 
 impl Attachment {
-    /// Makes a port.
+    /// Makes a port. If that fails, what was bought for it goes with the driver.
     pub fn make(driver: &Driver, mac: [u8; 6], pinning: Pinning) -> Result<Attachment, Failure> {
         let mut own = Own::buy(driver.bank, driver.function)?;
         let port = Port::at(take()?);
@@ -49,12 +51,21 @@ impl Attachment {
             receive: Receive::default(),
             pinning,
         };
-        let number = driver
+        let added = driver
             .admin
             .add_port(&Kernel, &settings, own.aperture, own.window, port)
-            .map_err(during("asking the driver for a port"))?;
-        own.see()?;
-        Ok(Attachment { number, port, own })
+            .map_err(during("asking the driver for a port"))
+            .and_then(|number| own.see().map(|()| number));
+        let mut attachment = Attachment {
+            number: *added.as_ref().unwrap_or(&0),
+            port,
+            own,
+            forgotten: false,
+        };
+        if added.is_err() {
+            attachment.forget();
+        }
+        added.map(|_| attachment)
     }
 
     /// What the driver sees in its window.
@@ -86,10 +97,13 @@ impl Attachment {
         Ok(())
     }
 
-    /// Forgets it: it went with the driver.
+    /// Forgets it: it went with the driver. Nothing happens if that was done before.
     pub fn forget(&mut self) {
-        slots::give(self.port.address());
-        self.own.forget();
+        if !self.forgotten {
+            self.forgotten = true;
+            slots::give(self.port.address());
+            self.own.forget();
+        }
     }
 }
 
@@ -162,15 +176,12 @@ impl User {
         Ok(())
     }
 
-    /// Hands it a new port in place of the old one.
-    pub fn give_port(&self, port: &Attachment) -> Result<(), Failure> {
-        let Some(child) = &self.child else {
-            return Ok(());
-        };
-        child
-            .root
-            .put(&Kernel, slot::GRANT, port.port.address(), Rights::FULL)
-            .map_err(during("handing over a port"))
+    /// Hands it a new port in place of the old one. Who is gone doesn't mind.
+    pub fn give_port(&self, port: &Attachment) {
+        if let Some(child) = &self.child {
+            let port = port.port.address();
+            let _ = child.root.put(&Kernel, slot::GRANT, port, Rights::FULL);
+        }
     }
 
     /// Gives an order. Who is gone doesn't mind.
