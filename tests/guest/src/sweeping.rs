@@ -17,6 +17,8 @@ pub mod grant {
 
     /// A client's port.
     pub const PORT: u16 = slot::GRANT;
+    /// The bank that a client offers to the driver.
+    pub const PORT_BANK: u16 = slot::GRANT + 1;
     /// The bank that the injector destroys.
     pub const VICTIM: u16 = slot::GRANT;
     /// Whom the injector tells.

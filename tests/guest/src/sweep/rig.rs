@@ -178,7 +178,7 @@ impl Rig {
         self.ports = make_ports(&self.driver, scenario.pinning)?;
         self.set_receive(scenario.receive)?;
         match self.witness.is_there() {
-            true => self.witness.give_port(&self.ports[0]),
+            true => self.witness.give_port(&self.ports[0])?,
             false => self.witness.start(&self.archive, &self.ports[0])?,
         }
         self.attach(&self.witness, 0)
@@ -246,7 +246,7 @@ impl Rig {
     /// Takes a dead driver away and starts it again; the witness attaches to it. An injector that aims at the
     /// driver aims at the new one as soon as there is something of it.
     pub fn restart(&mut self, scenario: &Scenario) -> Result<(), Failure> {
-        let _ = self.witness.session.destroy(&Kernel);
+        self.witness.lose_driver();
         self.driver.end()?;
         self.ports.iter_mut().for_each(Attachment::forget);
         let made = |bank| match self.aim {

@@ -271,9 +271,10 @@ fn restart(rig: &mut Rig, scenario: &Scenario) -> Result<(), Failure> {
     rig.arrive(true)?;
     rig.arrive(false)?;
     let _ = rig.driver.bank.destroy(&Kernel);
-    let _ = rig.victim.session.destroy(&Kernel);
+    rig.victim.lose_driver();
     rig.restart(scenario)?;
-    rig.victim.give_port(&rig.ports[1]);
+    // It may be gone.
+    let _ = rig.victim.give_port(&rig.ports[1]);
     rig.victim.order(Order::Attach);
     rig.traffic(2, true)
 }

@@ -1,6 +1,5 @@
 //! Users of the driver's: a port and a client each.
 
-use abi::boot::slot;
 use abi::cap::Rights;
 use abi::method::process::state;
 use dev::Mac;
@@ -11,6 +10,7 @@ use guest::children::{BANK, Nursery};
 use guest::sweeping::{RECEIVE_PAGES, Role, TRANSMIT_PAGES, bit, grant};
 use init::archive::Archive;
 use init::host::priority;
+use init::port_bank;
 use rt::child::{Child, Grant, Program};
 use rt::{Kernel, slots};
 use sys::Cap;
@@ -23,6 +23,8 @@ use crate::{Failure, during};
 
 /// Limit of a client's bank: ample.
 const LIMIT: u64 = 512;
+/// That of its [port bank](init::port_bank).
+const PORT_LIMIT: u64 = 256;
 /// Clients are more urgent than the wire process, which runs as init does.
 const PRIORITY: u8 = priority::INIT + 4;
 /// Pages of a client's stack.
@@ -124,6 +126,9 @@ pub struct User {
     pub bank: Cap<Bank>,
     /// Its session's bank.
     pub session: Cap<Bank>,
+    /// Its [port bank](init::port_bank), and what it may offer of it.
+    port_bank: Cap<Bank>,
+    offered: Cap<Bank>,
     /// Its address.
     pub mac: [u8; 6],
     weak: u16,
@@ -137,6 +142,8 @@ impl User {
         Ok(User {
             bank: Cap::at(take()?),
             session: Cap::at(take()?),
+            port_bank: Cap::at(take()?),
+            offered: Cap::at(take()?),
             mac,
             weak: take()?,
             orders: [Cap::at(take()?), Cap::at(take()?), Cap::at(take()?)],
@@ -148,6 +155,7 @@ impl User {
     pub fn start(&mut self, archive: &Archive<'_>, port: &Attachment) -> Result<(), Failure> {
         BANK.sub_bank(&Kernel, LIMIT, false, self.bank)
             .map_err(during("making a client's bank"))?;
+        self.make_port_bank()?;
         let mut nursery = Nursery::new().map_err(during("preparing to start a client"))?;
         let child = start_program(
             &mut nursery,
@@ -158,7 +166,10 @@ impl User {
                 ..Program::new("client", &image(archive, "bin/swept")?, self.bank)
             },
             self.weak,
-            &[Grant::new(grant::PORT, port.port.address())],
+            &[
+                Grant::new(grant::PORT, port.port.address()),
+                Grant::new(grant::PORT_BANK, self.offered.address()),
+            ],
         );
         nursery.end();
         let child = child.map_err(during("starting a client"))?;
@@ -176,12 +187,35 @@ impl User {
         Ok(())
     }
 
-    /// Hands it a new port in place of the old one. Who is gone doesn't mind.
-    pub fn give_port(&self, port: &Attachment) {
-        if let Some(child) = &self.child {
-            let port = port.port.address();
-            let _ = child.root.put(&Kernel, slot::GRANT, port, Rights::FULL);
-        }
+    fn make_port_bank(&self) -> Result<(), Failure> {
+        self.bank
+            .sub_bank(&Kernel, PORT_LIMIT, false, self.port_bank)
+            .and_then(|_| {
+                self.port_bank
+                    .restrict(&Kernel, port_bank::RIGHTS, self.offered)
+            })
+            .map_err(during("making the bank for a client's port"))
+    }
+
+    /// Takes away what a driver that died had made in its port bank.
+    pub fn lose_driver(&self) {
+        let _ = self.port_bank.destroy(&Kernel);
+    }
+
+    /// Hands it a new port in place of the old one, and a bank to offer.
+    pub fn give_port(&self, port: &Attachment) -> Result<(), Failure> {
+        let Some(child) = &self.child else {
+            return Ok(());
+        };
+        self.lose_driver();
+        self.make_port_bank()?;
+        [
+            (grant::PORT_BANK, self.offered.address()),
+            (grant::PORT, port.port.address()),
+        ]
+        .into_iter()
+        .try_for_each(|(slot, what)| child.root.put(&Kernel, slot, what, Rights::FULL))
+        .map_err(during("handing over a port"))
     }
 
     /// Gives an order. Who is gone doesn't mind.

@@ -9,7 +9,7 @@ extern crate alloc;
 use abi::boot::slot;
 use dev::bare::This;
 use dev::port::Port;
-use dev::program::{BANK, PROCESS};
+use dev::program::PROCESS;
 use dev::session::{Lost, Session, TransmitSegment};
 use guest::sweeping::{
     HOST, LONGEST, RECEIVE_PAGES, Role, SENT, TRANSMIT_PAGES, bit, grant, read, write,
@@ -22,6 +22,8 @@ use sys::{Cap, Event, Mem, Sys};
 rt::entry!(main);
 
 const PORT: Port = Port::at(grant::PORT);
+/// What it offers for its session.
+const PORT_BANK: Cap<Bank> = Cap::at(grant::PORT_BANK);
 /// Length of the frames that it sends of its own accord.
 const LENGTH: usize = 300;
 
@@ -98,7 +100,7 @@ impl Client {
         let attached = Session::attach(
             &self.program,
             PORT,
-            BANK,
+            PORT_BANK,
             &self.segment,
             RECEIVE_PAGES,
             self.notify,
