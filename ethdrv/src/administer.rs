@@ -144,6 +144,7 @@ impl<P: Program, T: Transport> Driver<P, T> {
         self.serial = serial;
         let port = Port::new(serial, settings, window, window_cap);
         self.ports[index] = Some(Box::new(port));
+        self.posting.change();
         self.demux.add(settings.mac, number);
         log::debug!("port {}: added", settings.mac);
         let answer = Message::new(&[number as u64]).with_caps(&[scratch]);
@@ -200,6 +201,7 @@ impl<P: Program, T: Transport> Driver<P, T> {
                 .for_each(|slot| self.program.give_slot(slot));
             return Err(error.into());
         }
+        self.posting.change();
         for number in 0..self.ports.len() as PortNumber {
             if let Some(session) = session(&mut self.ports, number) {
                 session.receiving.refused = None;

@@ -199,6 +199,9 @@ impl<P: Program, T: Transport> Driver<P, T> {
         if !assets.away.is_empty() {
             let first = assets.away.len().saturating_sub(LIMIT);
             let most = self.information.receive_capacity;
+            if self.slots.must_wait(most, assets.away.len() - first) {
+                return true;
+            }
             self.slots
                 .substitute(program, number, most, &assets.away[first..], |()| ());
             assets.away.truncate(first);
@@ -253,6 +256,7 @@ impl<P: Program, T: Transport> Driver<P, T> {
         }
         let mut next = closing.next;
         if let Some(port) = gone {
+            self.posting.change();
             let [aperture, window] = [port.window.aperture().address(), port.window_cap];
             port.window.close(&self.program);
             self.program.give_slot(aperture);

@@ -206,7 +206,10 @@ impl<P: Program, T: Transport> Driver<P, T> {
     fn pair(&mut self, delivery: &Delivery, swap: &Swap) -> Option<[(CapAddr, u16); 2]> {
         let to = receiver(&mut self.ports, delivery)?.place(Page::Seen(swap.page))?;
         let owner = self.slots.owner(swap.slot)?;
-        let from = session(&mut self.ports, owner.port)?.place(owner.page)?;
+        let from = match session(&mut self.ports, owner.port) {
+            Some(session) => session.place(owner.page)?,
+            None => self.slots.own_place(owner.driver_page()?)?,
+        };
         Some([from, to])
     }
 
@@ -225,6 +228,7 @@ impl<P: Program, T: Transport> Driver<P, T> {
             .pages
             .hold_whole(swap.page, offset, length, swap.clean);
         recipient.set_slot(page, swap.slot);
+        let sealed = recipient.receiving.sealed;
         let to = Owner {
             port: delivery.port,
             page,
@@ -235,8 +239,9 @@ impl<P: Program, T: Transport> Driver<P, T> {
             if !self.has(planted::Fault::ForgetOwner) {
                 self.slots.set_owner(old, owner);
             }
-            if let Some(from) = session(&mut self.ports, owner.port) {
-                from.set_slot(owner.page, old);
+            match session(&mut self.ports, owner.port) {
+                Some(from) => from.set_slot(owner.page, old),
+                None => self.slots.got_in_return(old, sealed),
             }
         }
         self.buffers.release(swap.token);

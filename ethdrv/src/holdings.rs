@@ -25,10 +25,10 @@ pub struct Holdings {
     /// Frames on their way to groups.
     pub fanouts: usize,
     /// Slots of apertures for receive pages that pin something: frames of sessions', and of the reserve's
-    /// that the device still has.
+    /// that are buffers, or that the device still has.
     pub slots: usize,
-    /// Pages of the driver's own that take the place of those that the device still has, and segments for
-    /// them: bought when they are first needed, and kept.
+    /// Pages of the driver's own that are buffers where somebody flips, or take the place of those that the
+    /// device still has, and segments for them: bought when they are first needed, and kept.
     pub reserve: (usize, usize),
     /// Addresses that lead to ports.
     pub stations: usize,

@@ -2,8 +2,10 @@
 //! shares, and the driver's own.
 //!
 //! The driver's own buffers are a floor: they are posted where pages are too few for a burst. A frame
-//! that lands in one must be copied. So the more of the sessions flip, the lower the floor: from the
-//! whole queue, where nobody does, to a quarter of it.
+//! that lands in a page of its recipient's needs no exchange, and one that lands in a buffer which is no
+//! whole page must be copied. So the more of the sessions flip, the lower the floor, from the whole queue,
+//! where nobody does, to a quarter of it; and where anybody does, the driver's own buffers are [whole
+//! pages](crate::slots), as far as it has slots for them.
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
@@ -18,6 +20,7 @@ use crate::port::{Port, State};
 use crate::receiving::{Phase, Receiving};
 use crate::session::Session;
 use crate::slots::{Page, SlotNumber, Slots};
+use crate::switch::hidden_pages;
 use crate::transport::{Piece, Transport};
 
 /// Who wants pages posted, and how much there is to share.
@@ -36,6 +39,9 @@ pub struct Posting {
     flipping: usize,
     /// How many buffers are to be posted, with the driver's own where there are too few pages.
     floor: usize,
+    /// There are other sessions, ports or slots, or others flip, than when it was last asked how many
+    /// buffers of its own the driver wants.
+    changed: bool,
 }
 
 impl Posting {
@@ -54,6 +60,11 @@ impl Posting {
         self.wanting
             .try_reserve(ports.saturating_sub(self.wanting.len()))
             .is_ok()
+    }
+
+    /// There are other ports, or other slots for pages.
+    pub const fn change(&mut self) {
+        self.changed = true;
     }
 
     /// A session begins.
@@ -97,6 +108,7 @@ impl Posting {
 
     /// There are other sessions, or others of them flip.
     fn set_floor(&mut self) {
+        self.changed = true;
         self.floor = match self.flipping {
             0 => self.capacity,
             flipping => {
@@ -105,6 +117,11 @@ impl Posting {
                 quarter + (self.capacity - quarter) * copying / self.sessions
             }
         };
+    }
+
+    /// How many whole pages of its own the driver wants.
+    const fn own(&self) -> usize {
+        if self.flipping > 0 { self.floor } else { 0 }
     }
 
     /// How many pages of a session may be away: a quarter of the queue is nobody's, and its own client
@@ -131,7 +148,7 @@ impl Posting {
         }
     }
 
-    /// The next page to post, away from now on.
+    /// The next page of a session's to post, away from now on.
     #[inline]
     fn next<P: Program>(
         &mut self,
@@ -166,6 +183,10 @@ impl<P: Program, T: Transport> Driver<P, T> {
             self.post_pages();
         }
         let floor = self.posting.floor;
+        if self.slots.has_idle() || self.posting.flipping > 0 && self.buffers.posted() < floor {
+            self.have_own();
+            self.post_pages();
+        }
         while self.buffers.posted() < floor
             && let Some(token) = self.buffers.idle()
         {
@@ -174,16 +195,41 @@ impl<P: Program, T: Transport> Driver<P, T> {
         }
     }
 
-    /// Lends the device pages of those who want it.
+    /// Sees to it that there are whole pages of the driver's own to post, if anybody flips; otherwise they
+    /// are given up.
+    #[inline(never)]
+    fn have_own(&mut self) {
+        if core::mem::take(&mut self.posting.changed) {
+            let pages = self.ports.iter().flatten();
+            let pages = pages.map(|port| port.settings.receive_pages);
+            let promised = pages.map(|seen| usize::from(seen + hidden_pages(seen)));
+            self.slots.want_own(self.posting.own(), promised.sum());
+        }
+        let lacking = self.posting.floor.saturating_sub(self.buffers.posted());
+        let most = self.information.receive_capacity;
+        self.slots.have_own(&self.program, most, lacking);
+    }
+
+    /// Lends the device pages of those who want it, then the driver's own.
     #[inline(never)]
     fn post_pages(&mut self) {
         while let Some(token) = self.buffers.idle()
-            && let Some(slot) = self.posting.next(&mut self.ports, &mut self.slots)
+            && let Some(slot) = self.next_page()
         {
             let (address, view) = self.slots.piece(slot).unwrap_or_default();
             let piece = self.buffers.page_piece(address, view);
             self.post(token, Buffer::Page(slot), piece);
         }
+    }
+
+    /// The next page to post, away from now on.
+    #[inline]
+    fn next_page(&mut self) -> Option<SlotNumber> {
+        let lent = self.posting.next(&mut self.ports, &mut self.slots);
+        if lent.is_none() && self.buffers.posted() < self.posting.floor {
+            return self.slots.take_idle();
+        }
+        lent
     }
 
     /// Posts a buffer with an idle token.
@@ -222,6 +268,10 @@ impl<P: Program, T: Transport> Driver<P, T> {
             self.slots.bury(slot);
             return;
         };
+        if owner.driver_page().is_some() {
+            self.slots.came_home(slot);
+            return;
+        }
         self.slots.set_away(slot, false);
         self.came_back(owner.port, owner.page);
     }

@@ -1,4 +1,7 @@
-//! Pages of the driver's own that take the place of those that the device still has.
+//! Pages of the driver's own, for the device.
+//!
+//! Some are buffers that frames can be exchanged out of ([`crate::slots`]). Others take the place of pages
+//! that the device still has.
 //!
 //! A page that is posted comes back when the device has filled it, and on a silent network nothing fills
 //! it. Whoever leaves, or goes over to copying, need not wait for that: each of its pages that is away is
@@ -22,7 +25,7 @@ use sys::object::Table;
 use sys::{Cap, Error};
 
 /// Most pages in reserve: as many as a device has buffers.
-const MOST: u16 = 256;
+pub const MOST: u16 = 256;
 /// Objects that the driver's bank must be able to sell for the reserve, whatever ports reserve besides.
 pub const OBJECTS: u64 = MOST as u64 + 1;
 
@@ -44,6 +47,37 @@ impl Reserve {
         (self.bought.into(), self.segment.iter().count())
     }
 
+    /// How many pages there are to take, of `most` in all; those that can still be bought among them.
+    pub fn left(&self, most: u16) -> usize {
+        self.free.len() + most.min(MOST).saturating_sub(self.bought) as usize
+    }
+
+    /// Where a page lies.
+    pub fn place(&self, page: u16) -> Option<Place> {
+        Some((self.segment?, page))
+    }
+
+    /// Buys what is lacking of so many pages to be [taken](Reserve::take), of `most` in all, as far as it
+    /// can be had. Answers the segment that they lie in, if there is one.
+    pub fn prepare<P: Program>(
+        &mut self,
+        program: &P,
+        most: u16,
+        count: u16,
+    ) -> Option<Cap<Table>> {
+        let lacking = count.saturating_sub(self.free.len() as u16);
+        if lacking > 0 {
+            // What can't be bought is lacking: then there are fewer.
+            let _ = self.buy(program, most, lacking);
+        }
+        self.segment.map(Cap::at)
+    }
+
+    /// Takes a page, whose frame nobody has pinned, all zero.
+    pub fn take(&mut self) -> Option<u16> {
+        self.free.pop()
+    }
+
     /// Exchanges as many of these places' frames, at most 64, as there are pages for, of `most` in all.
     /// `done` gets the number of each place whose page was exchanged, and of the page that the reserve
     /// has in its stead.
@@ -56,18 +90,15 @@ impl Reserve {
         mut done: impl FnMut(usize, u16),
     ) {
         let wanted = places.len().min(LIMIT);
-        if self.free.len() < wanted {
-            // What can't be bought is lacking: then fewer are exchanged.
-            let _ = self.buy(program, most, (wanted - self.free.len()) as u16);
-        }
+        let segment = self.prepare(program, most, wanted as u16);
         let count = wanted.min(self.free.len());
-        let Some(segment) = self.segment.filter(|_| count > 0) else {
+        let Some(segment) = segment.filter(|_| count > 0) else {
             return;
         };
         let taken = self.free.len() - count;
         let mut pairs = [[(0, 0); 2]; LIMIT];
         for ((pair, place), page) in pairs.iter_mut().zip(places).zip(&self.free[taken..]) {
-            *pair = [*place, (segment, *page)];
+            *pair = [*place, (segment.address(), *page)];
         }
         let mut exchanged = [false; LIMIT];
         // An aperture of the driver's own that is gone: init is taking the driver down.
@@ -91,11 +122,13 @@ impl Reserve {
     fn buy<P: Program>(&mut self, program: &P, most: u16, count: u16) -> Result<(), Error> {
         let most = most.min(MOST);
         let count = count.min(most.saturating_sub(self.bought));
+        if count == 0 {
+            return Ok(());
+        }
         let segment = self.segment(program)?;
-        // Room for all there are: putting one back allocates nothing.
-        let all = (self.bought + count) as usize;
+        // Room for all that there can be: putting one back allocates nothing.
         self.free
-            .try_reserve(all - self.free.len())
+            .try_reserve(MOST as usize - self.free.len())
             .map_err(|_| Error::new(ENOMEM))?;
         let rights = Rights::READ | Rights::WRITE;
         let first = self.bought as u64;

@@ -11,7 +11,9 @@
 //! is at home; each session keeps the slot of each page. Both are changed together, when an exchange
 //! has succeeded. A slot is *away* while the device has its frame, or the driver works on a frame in
 //! it. One whose owner ends while it is away stays pinned until it comes back: what arrives in it is
-//! copied out, then it is unpinned.
+//! copied out, then it is unpinned. Some frames are at home in [pages of the driver's own](own).
+
+mod own;
 
 use alloc::vec::Vec;
 
@@ -24,9 +26,11 @@ use sys::object::Table;
 use sys::{Cap, Error};
 
 use crate::demux::PortNumber;
+use crate::port::MOST_PORTS;
 use crate::port_set::PortSet;
-use crate::reserve::{Place, Reserve};
+use crate::reserve::Reserve;
 use crate::strategy::flip::clear_but;
+use own::Own;
 
 /// Most apertures for receive pages.
 pub const MOST_APERTURES: usize = 64;
@@ -52,7 +56,8 @@ impl SlotNumber {
     }
 }
 
-/// A page of a session's: one that its client sees, or one of those behind a sealed session.
+/// A page of a session's: one that its client sees, or one of those behind a sealed session; or one of
+/// the driver's own, which no client sees either.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Page {
     /// The client sees it: receive page of this number, counted from 0.
@@ -70,6 +75,30 @@ pub struct Owner {
     pub page: Page,
 }
 
+/// In the place of a port: the driver itself.
+const DRIVER: PortNumber = PortNumber::MAX;
+
+const _: () = assert!(MOST_PORTS <= DRIVER as usize);
+
+impl Owner {
+    /// The driver, whose page of the reserve this is.
+    pub const fn driver(page: u16) -> Owner {
+        Owner {
+            port: DRIVER,
+            page: Page::Hidden(page),
+        }
+    }
+
+    /// The page of the driver's reserve, if it is one.
+    #[inline]
+    pub const fn driver_page(self) -> Option<u16> {
+        match self.page {
+            Page::Hidden(page) if self.port == DRIVER => Some(page),
+            _ => None,
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, Default)]
 struct Slot {
     /// Where the device reaches the frame.
@@ -78,8 +107,8 @@ struct Slot {
     away: bool,
     /// Whose session left it while it was away.
     left: Option<PortNumber>,
-    /// Page of the reserve that its frame belongs to.
-    reserve: Option<u16>,
+    /// It is the driver's, and what a sealed session had may be in it.
+    private: bool,
 }
 
 /// All apertures for receive pages.
@@ -89,8 +118,9 @@ pub struct Slots<P: Program> {
     free: Vec<SlotNumber>,
     /// Without an owner and no longer away: to be unpinned.
     dead: Vec<SlotNumber>,
-    /// Pages of the driver's own, for those that are away.
+    /// Pages of the driver's own, and those of them that are pinned.
     reserve: Reserve,
+    own: Own,
     /// Some became free since somebody lacked some.
     freed: bool,
     lacked: bool,
@@ -104,6 +134,7 @@ impl<P: Program> Default for Slots<P> {
             free: Vec::new(),
             dead: Vec::new(),
             reserve: Reserve::default(),
+            own: Own::default(),
             freed: false,
             lacked: false,
         }
@@ -125,7 +156,8 @@ impl<P: Program> Slots<P> {
             .try_reserve(1)
             .and_then(|()| self.slots.try_reserve(APERTURE_SLOTS))
             .and_then(|()| self.free.try_reserve(total - self.free.len()))
-            .and_then(|()| self.dead.try_reserve(total - self.dead.len()));
+            .and_then(|()| self.dead.try_reserve(total - self.dead.len()))
+            .and_then(|()| self.own.make_room());
         if reserved.is_err() {
             return Err((Error::new(ENOMEM), window));
         }
@@ -148,7 +180,7 @@ impl<P: Program> Slots<P> {
         self.slots.len() - self.free.len()
     }
 
-    /// Pages of the driver's own that take the place of others', and segments for them.
+    /// Pages of the driver's own that have been bought, and segments for them.
     pub fn reserve(&self) -> (usize, usize) {
         self.reserve.bought()
     }
@@ -203,7 +235,7 @@ impl<P: Program> Slots<P> {
     pub fn is_revoked(&self, number: SlotNumber) -> bool {
         self.slots
             .get(number.0 as usize)
-            .is_some_and(|slot| slot.owner.is_none() && slot.reserve.is_none())
+            .is_some_and(|slot| slot.owner.is_none())
     }
 
     /// A slot's frame is at home there now.
@@ -238,49 +270,6 @@ impl<P: Program> Slots<P> {
     pub fn is_away(&self, number: SlotNumber) -> bool {
         let slot = self.slots.get(number.0 as usize);
         slot.is_some_and(|slot| slot.away)
-    }
-
-    /// Exchanges pages that are away, at most 64, for pages of the driver's own, of which there are
-    /// `most`: those at these places, in these slots, of the port's. `done` gets each place that has an
-    /// unpinned frame now, all zero; its slot's frame is the driver's.
-    pub fn substitute<N>(
-        &mut self,
-        program: &P,
-        port: PortNumber,
-        most: u16,
-        pages: &[(SlotNumber, Place, N)],
-        mut done: impl FnMut(&N),
-    ) {
-        let mut places = [(0, 0); LIMIT];
-        let mut of = [0; LIMIT];
-        let mut count = 0;
-        for (n, (number, place, _)) in pages.iter().enumerate().take(LIMIT) {
-            // One that came back meanwhile may be anybody's.
-            let still = self.slots.get(number.0 as usize).is_some_and(|slot| {
-                slot.away
-                    && match slot.owner {
-                        Some(owner) => owner.port == port,
-                        None => slot.left == Some(port) && slot.reserve.is_none(),
-                    }
-            });
-            if still {
-                (places[count], of[count]) = (*place, n);
-                count += 1;
-            }
-        }
-        let Some(window) = self.windows.first() else {
-            return;
-        };
-        let slots = &mut self.slots;
-        self.reserve
-            .exchange(program, window, most, &places[..count], |n, reserve| {
-                let (number, _, page) = &pages[of[n]];
-                if let Some(slot) = slots.get_mut(number.0 as usize) {
-                    slot.owner = None;
-                    slot.reserve = Some(reserve);
-                }
-                done(page);
-            });
     }
 
     /// A slot without an owner came back: it is unpinned by and by.
@@ -369,8 +358,8 @@ impl<P: Program> Slots<P> {
         self.freed = true;
         for slot in &slots[..taken] {
             let number = SlotNumber::new(last.aperture(), *slot);
-            if let Some(Slot { reserve, .. }) = self.slots.get_mut(number.0 as usize)
-                && let Some(page) = reserve.take()
+            if let Some(slot) = self.slots.get_mut(number.0 as usize)
+                && let Some(page) = slot.owner.take().and_then(Owner::driver_page)
             {
                 clear_but(window.memory(), Self::offset(number), 0, 0);
                 self.reserve.put_back(page);
@@ -407,7 +396,9 @@ impl<P: Program> Slots<P> {
                 for slot in slots {
                     // One without an owner is known to be gone.
                     let owner = self.owner(SlotNumber::new(aperture, slot));
-                    if let Some(Owner { port, .. }) = owner {
+                    if let Some(Owner { port, .. }) = owner
+                        && port != DRIVER
+                    {
                         gone.mark(port);
                     }
                 }

@@ -131,6 +131,10 @@ impl<P: Program, T: Transport> Driver<P, T> {
             }
             Phase::Draining if session.receiving.away > 0 => {
                 let most = self.information.receive_capacity;
+                let away = session.receiving.away as usize;
+                if self.slots.must_wait(most, away.min(LIMIT)) {
+                    return true;
+                }
                 let left = drain(&self.program, &mut self.slots, most, number, session);
                 session.receiving.waits = left;
             }

@@ -9,10 +9,12 @@
 //! A page for each frame is much. Where the recipient has [few to spare](dev::burst), frames of which
 //! several fit into a page are copied, if they would have to be exchanged.
 //!
+//! A page of the driver's own is exchanged like another session's.
+//!
 //! What an exchanged page holds beside the frame was somebody else's, and so was what comes back for
-//! it: a session that isn't sealed may glimpse what the device put into its pages, and what others that
-//! aren't sealed received before. For a sealed session, and out of its pages, all but the frame is
-//! zeroed first; and what arrives for it in a page that another client can see is copied instead.
+//! it: a session that isn't sealed may glimpse what the device put into its pages, or the driver's, and
+//! what others that aren't sealed received before. For a sealed session, and out of its pages, all but the
+//! frame is zeroed first; and what arrives for it in a page that another client can see is copied instead.
 
 use dev::layout::MORE;
 use dev::statistics::Counter;
@@ -142,7 +144,8 @@ impl<P: Program, T: Transport> Driver<P, T> {
                 let Some(page) = session.pages.take() else {
                     return;
                 };
-                let clean = session.receiving.sealed || matches!(from, Page::Hidden(_));
+                let hidden = matches!(from, Page::Hidden(_));
+                let clean = session.receiving.sealed || hidden && self.slots.is_private(slot);
                 if clean
                     && !skips
                     && let Some(memory) = self.slots.memory(slot)
@@ -180,7 +183,7 @@ fn shares_a_page(fragments: &[Fragment]) -> bool {
     burst::packed(length) > 1
 }
 
-/// A fragment that lies in a page of a session's that still is.
+/// A fragment that lies in a page of the driver's own, or of a session's that still is.
 #[inline]
 fn flippable<P: Program>(slots: &Slots<P>, fragment: &Fragment) -> Option<Flippable> {
     let Buffer::Page(slot) = fragment.buffer else {

@@ -13,6 +13,7 @@ mod hostile;
 mod many;
 mod multicast;
 mod orderly;
+mod own;
 mod per_frame;
 mod ports;
 mod pulse;

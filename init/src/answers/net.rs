@@ -180,7 +180,7 @@ fn choices(text: &mut String, name: &str, receive: Receive, counters: &Counters)
     }
     let reasons = [
         (Counter::ChoseShort, "shorter than the threshold"),
-        (Counter::ChosePool, "not in a session's page"),
+        (Counter::ChosePool, "not in a page that could be exchanged"),
         (Counter::ChoseSealed, "sealed, in a page that a client sees"),
         (Counter::ChoseScarce, "because pages were scarce"),
         (Counter::ChoseGoing, "while going over"),

@@ -105,8 +105,8 @@ counters! {
     Revoked = "sessions ended by revocation",
     /// Frames that were to be copied, though the port flips: shorter than its threshold.
     ChoseShort = "copied: shorter than the threshold",
-    /// The same: they didn't arrive in a session's page.
-    ChosePool = "copied: not in a session's page",
+    /// The same: they didn't arrive in a page that can be exchanged.
+    ChosePool = "copied: not in a page that could be exchanged",
     /// The same: they were sealed, and the page that they arrived in is one that a client sees.
     ChoseSealed = "copied: sealed, in a page that a client sees",
     /// The same: so few pages were left to spare that frames have to share them.
