@@ -97,6 +97,7 @@ impl<H: Host> Init<'_, H> {
         if wanted.changes() {
             // A user who has no port just now gets the next one so.
             if let Some(port) = member.port.filter(|_| self.driver.is_running()) {
+                self.driver.provide_for(self.host, strategy);
                 self.driver
                     .admin
                     .set_receive(self.host.sys(), port.number, receive)

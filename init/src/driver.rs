@@ -12,6 +12,7 @@ use abi::APERTURE_SLOTS;
 use abi::cap::{CapAddr, Kind};
 use abi::error::ENOENT;
 use dev::admin::Admin;
+use ethdrv::reserve;
 use ethdrv::slots::MOST_APERTURES;
 use sys::bank::Bank;
 use sys::object::{Aperture, DeviceDma, Table};
@@ -20,7 +21,7 @@ use sys::{Cap, Error};
 use crate::failure::{Failure, Trying};
 use crate::host::Host;
 use crate::launch::{Held, clear};
-use crate::manifest::User;
+use crate::manifest::{Strategy, User};
 use crate::pci::card::Card;
 use crate::pci::config::Config;
 use crate::plan::receive_slots;
@@ -69,6 +70,8 @@ pub struct ReceiveSlots {
     pub given: u64,
     /// Its ports may take so many.
     pub wanted: u64,
+    /// Its own buffers may, since somebody flipped for the first time.
+    pub own: u64,
 }
 
 /// The driver.
@@ -159,7 +162,7 @@ impl Driver {
         }
         let number = made?;
         self.receive_slots.wanted += receive_slots(user);
-        self.give_receive_slots(host);
+        self.provide_for(host, user.strategy);
         for address in addresses(user) {
             if let Err(error) = self.admin.bind_address(sys, number, address) {
                 // A port that isn't bound as it should be must not be there.
@@ -189,11 +192,20 @@ impl Driver {
             .trying("asking the driver for a port")
     }
 
-    /// Gives the driver the apertures that its ports' receive pages take. A port for which there are none
-    /// is served by copying, so a failure takes nobody's port.
+    /// A port receives so, or is to: where any flips, the driver has whole pages of its own posted, too.
+    pub fn provide_for<H: Host>(&mut self, host: &H, strategy: Strategy) {
+        if strategy != Strategy::Copy {
+            self.receive_slots.own = reserve::MOST.into();
+        }
+        self.give_receive_slots(host);
+    }
+
+    /// Gives the driver the apertures that its ports' receive pages take, and its own. A port for which
+    /// there are none is served by copying, so a failure takes nobody's port.
     fn give_receive_slots<H: Host>(&mut self, host: &H) {
         let most = (MOST_APERTURES * APERTURE_SLOTS) as u64;
-        while self.receive_slots.given < self.receive_slots.wanted.min(most) {
+        let wanted = self.receive_slots.wanted + self.receive_slots.own;
+        while self.receive_slots.given < wanted.min(most) {
             if let Err(failure) = self.give_aperture(host) {
                 log::warn!("{failure}; some ports receive by copying");
                 break;

@@ -210,10 +210,21 @@ fn a_guest_that_is_not_there_halts_the_machine() {
 }
 
 #[test]
-fn drivers_get_as_many_slots_for_receive_pages_as_their_ports_may_take() {
+fn drivers_get_as_many_slots_for_receive_pages_as_their_ports_and_they_may_take() {
     let few = world();
     start(few, "", TWO_USERS);
     assert_eq!(few.apertures.get(), 1);
+    // Theirs fit into one. Where anybody flips, the driver's own buffers take some, too.
+    let some = world();
+    let manifest = "[[user]]\nname = 'alice'\nreceive_slots = 160\n\
+                    [[user]]\nname = 'bob'\nreceive_slots = 160\n";
+    let mut init = start(some, "", manifest);
+    assert_eq!(init.driver.receive_slots.wanted, 2 * 240);
+    assert_eq!(some.apertures.get(), 1);
+    for _ in 0..2 {
+        type_line(&mut init, "strategy alice flip\r");
+        assert_eq!(some.apertures.get(), 2);
+    }
     let world = world();
     let manifest = "[[user]]\nname = 'alice'\nreceive_slots = 240\n\
                     [[user]]\nname = 'bob'\nreceive_slots = 240\n";
