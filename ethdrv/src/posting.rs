@@ -177,16 +177,25 @@ impl Posting {
 }
 
 impl<P: Program, T: Transport> Driver<P, T> {
-    /// Lends the device what it has too little of.
+    /// Lends the device what it has too little of. Mostly that is nothing, and costs no call.
+    #[inline]
     pub(crate) fn refill(&mut self) {
         if !self.posting.wanting.is_empty() {
             self.post_pages();
         }
-        let floor = self.posting.floor;
-        if self.slots.has_idle() || self.posting.flipping > 0 && self.buffers.posted() < floor {
+        if self.slots.has_idle() || self.buffers.posted() < self.posting.floor {
+            self.fill_up();
+        }
+    }
+
+    /// Lends the device buffers of the driver's own.
+    #[inline(never)]
+    fn fill_up(&mut self) {
+        if self.slots.has_idle() || self.posting.flipping > 0 {
             self.have_own();
             self.post_pages();
         }
+        let floor = self.posting.floor;
         while self.buffers.posted() < floor
             && let Some(token) = self.buffers.idle()
         {
