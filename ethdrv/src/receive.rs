@@ -173,6 +173,9 @@ impl<P: Program, T: Transport> Driver<P, T> {
                 counters,
                 ..
             }) => {
+                if settings.receive.sealed {
+                    mark_private(&mut self.slots, fragments);
+                }
                 let (share, buffers) = (settings.rate.share, fragments.len() as u32);
                 if !session.budget.take(&mut self.flood, share, buffers) {
                     drop_one(
@@ -285,6 +288,15 @@ fn gathered<'a, const N: usize, M: Mem + 'a>(
         *to = stretch(fragment);
     }
     deliver(&Source::new(&stretches[..fragments.len().min(N)]))
+}
+
+/// What a sealed session receives is in these pages from now on, however it is delivered, or dropped.
+fn mark_private<P: Program>(slots: &mut Slots<P>, fragments: &[Fragment]) {
+    for fragment in fragments {
+        if let Buffer::Page(slot) = fragment.buffer {
+            slots.mark_private(slot);
+        }
+    }
 }
 
 /// The window that a buffer lies in.

@@ -185,9 +185,10 @@ impl<P: Program> Slots<P> {
         self.reserve.bought()
     }
 
-    /// Somebody lacks slots, and waits until some are free.
-    pub const fn lack(&mut self) {
+    /// Somebody lacks slots, and waits until some are free. The driver's own buffers give way.
+    pub fn lack(&mut self) {
         self.lacked = true;
+        self.give_way();
     }
 
     /// Whether somebody lacked slots, and some became free: told once.
@@ -356,6 +357,7 @@ impl<P: Program> Slots<P> {
             return;
         };
         self.freed = true;
+        self.own.try_again();
         for slot in &slots[..taken] {
             let number = SlotNumber::new(last.aperture(), *slot);
             if let Some(slot) = self.slots.get_mut(number.0 as usize)

@@ -11,8 +11,8 @@
 //! buffers that the device doesn't have give way. Of both together there are never more than the device
 //! takes buffers, for each that can't give way stands for one that the device has.
 //!
-//! What a sealed session gave in exchange, or had lent, is *private*: before such a page becomes anybody
-//! else's, all of it but the frame is zeroed.
+//! What a sealed session gave in exchange, had lent, or had a frame in, is *private*: before such a page
+//! becomes anybody else's, all of it but the frame is zeroed.
 
 use alloc::collections::TryReserveError;
 use alloc::vec::Vec;
@@ -38,7 +38,7 @@ pub struct Own {
     kept: usize,
     /// As many are wanted.
     wanted: usize,
-    /// No more could be had; so it isn't tried again before something changes.
+    /// No more could be had; so it isn't tried again before something changes, or slots become free.
     refused: bool,
 }
 
@@ -46,6 +46,11 @@ impl Own {
     /// Makes room for all that there can be.
     pub(super) fn make_room(&mut self) -> Result<(), TryReserveError> {
         self.idle.try_reserve(MOST as usize - self.idle.len())
+    }
+
+    /// Slots became free: perhaps there are some for buffers again.
+    pub(super) const fn try_again(&mut self) {
+        self.refused = false;
     }
 }
 
@@ -81,6 +86,14 @@ impl<P: Program> Slots<P> {
         self.own.idle.push(number);
     }
 
+    /// A frame for a sealed session came into a page.
+    #[inline]
+    pub fn mark_private(&mut self, number: SlotNumber) {
+        if let Some(slot) = self.slots.get_mut(number.0 as usize) {
+            slot.private = true;
+        }
+    }
+
     /// Whether something private may be in a hidden page around a frame.
     #[inline]
     pub fn is_private(&self, number: SlotNumber) -> bool {
@@ -106,7 +119,8 @@ impl<P: Program> Slots<P> {
     pub fn have_own(&mut self, program: &P, most: u16, lacking: usize) {
         self.retire(self.own.kept.saturating_sub(self.own.wanted));
         let more = self.own.wanted.saturating_sub(self.own.kept);
-        if lacking <= self.own.idle.len() || more == 0 || self.own.refused {
+        let others_first = self.own.refused || self.lacked;
+        if lacking <= self.own.idle.len() || more == 0 || others_first {
             return;
         }
         self.own.refused = self.pin_own(program, most, more.min(AT_ONCE)) == 0;
@@ -171,6 +185,12 @@ impl<P: Program> Slots<P> {
             }
         }
         self.own.kept - before
+    }
+
+    /// Buffers that the device doesn't have are given up, for somebody lacks their slots; no more are pinned
+    /// meanwhile.
+    pub(super) fn give_way(&mut self) {
+        self.retire(self.own.idle.len());
     }
 
     /// So many buffers that the device doesn't have are given up, or all of them: they are unpinned by

@@ -104,6 +104,42 @@ fn a_page_that_a_sealed_port_gave_the_driver_shows_nothing_to_who_gets_it_next()
 }
 
 #[test]
+fn what_came_for_a_sealed_port_in_the_drivers_pages_is_shown_to_nobody_who_gets_them() {
+    for receive in [sealed(Receive::default()), sealed(HYBRID)] {
+        let world = world();
+        let mut alice = world.attached_with(1, FLIP);
+        // Short frames, which are copied.
+        let mut bob = world.attached_with(2, receive);
+        warm_up(&world, &mut [&mut alice, &mut bob]);
+        let mut unseen = [false; 256];
+        for n in 0..=255 {
+            let mut secret = frame(bob.port.mac, OUTSIDE, n, 250);
+            secret[100..108].copy_from_slice(&[0xf7, n as u8, b's', b'e', b'c', b'r', b'e', 0xf8]);
+            let before = alice.receive_pages();
+            world.inject(secret);
+            world.run();
+            bob.receive();
+            // What came in a page that she lent the device she sees.
+            unseen[n as usize] = alice.receive_pages() == before;
+            // Now one and now two, so that they come in buffers that secrets were in.
+            for _ in 0..1 + n % 2 {
+                world.inject(frame(alice.port.mac, OUTSIDE, n, 60));
+                world.run();
+                alice.receive();
+            }
+            for seen in alice.receive_pages().windows(8) {
+                if let [0xf7, n, b's', b'e', b'c', b'r', b'e', 0xf8] = seen {
+                    assert!(!unseen[*n as usize], "{receive}, {n}");
+                }
+            }
+        }
+        let unseen = unseen.iter().filter(|unseen| **unseen).count();
+        assert!(unseen > 100, "{unseen}");
+        assert!(world.counter(alice.port, Counter::Exchanged) > 100);
+    }
+}
+
+#[test]
 fn own_buffers_take_no_slots_that_a_port_may_want() {
     let world = world();
     let wide = |n| {
