@@ -49,7 +49,7 @@ impl<H: Host> Init<'_, H> {
             Command::Revoke(name) => self.revoke(&name),
             Command::Strategy(receiving) => self.strategy(&receiving),
             Command::Inject(asked) => self.inject(asked),
-            Command::Invariants => Ok(self.answer_invariants()),
+            Command::Invariants => Ok(self.begin_invariants()),
             Command::Log(level) => {
                 self.set_log_level(level)?;
                 Ok(format!("Lines up to {level} are shown."))

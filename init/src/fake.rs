@@ -95,6 +95,8 @@ pub struct World {
     pub stopped: Cell<bool>,
     /// What the kernel finds when it looks at itself.
     pub violation: Cell<u64>,
+    /// Whether calls come and go too fast for the kernel to compare them with their answers.
+    pub uncompared: Cell<bool>,
     /// Objects that are live to the kernel and not to spacebank.
     pub leaked: Cell<u64>,
     /// Frames that each port has received, and as many sent.

@@ -20,7 +20,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use abi::cap::NONE;
-use sys::object::{Irq, Notify};
+use sys::object::{AuditCursor, Irq, Notify};
 use sys::{Cap, Event, Message, Sys};
 
 use crate::archive::Archive;
@@ -74,6 +74,8 @@ pub enum Work {
     EmptyWatchdog,
     /// Take more from the serial line.
     Receive,
+    /// Have the kernel look at its tables.
+    Audit,
 }
 
 /// Something that is due at a time.
@@ -120,6 +122,8 @@ pub struct Init<'a, H: Host> {
     pub(crate) work: VecDeque<Work>,
     /// Faults that are armed.
     pub(crate) armed: Vec<Armed>,
+    /// How far the kernel has looked at its tables, while it is to.
+    pub(crate) auditing: Option<AuditCursor>,
     /// When `ps` was asked last, and who had run for how long then.
     pub(crate) mark: CpuMark,
 }
@@ -149,6 +153,7 @@ impl<'a, H: Host> Init<'a, H> {
             timers: Timers::new(),
             work: VecDeque::new(),
             armed: Vec::new(),
+            auditing: None,
             mark: CpuMark::default(),
         };
         match init.start_serial() {
@@ -333,6 +338,7 @@ impl<'a, H: Host> Init<'a, H> {
             Work::ReleasePins => self.release_pins(),
             Work::EmptyGuest => self.empty_guest(),
             Work::EmptyWatchdog => self.empty_watchdog(),
+            Work::Audit => self.audit_step(),
             Work::Receive => {
                 self.receive();
                 false

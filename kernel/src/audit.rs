@@ -1,160 +1,59 @@
 //! Whether the kernel's tables agree with each other: for tests, the simulator and the console.
 //!
 //! Everything that the kernel knows twice is compared: objects and frames, entries and homes, slots
-//! and pins, windows and apertures, queues and states, calls and those who may answer them. Nothing
-//! is changed. A whole audit takes time in proportion to all objects, tables and slots; one object
-//! alone can be audited between two steps of a simulation.
+//! and pins, windows and apertures, queues and states, calls and those who may answer them, states and
+//! how many objects came into them. Nothing is changed. It holds between any two entries into the
+//! kernel, not inside one.
 //!
-//! It holds between any two entries into the kernel, not inside one.
+//! There are two ways. [`Kernel::audit`] looks at everything at once, for tests and the simulator: it
+//! takes time in proportion to all objects, tables and slots. [`Kernel::audit_piece`] does a bounded
+//! piece, so that a live system can be looked at while it works; see `pieces` for what that finds and
+//! what it doesn't.
 
 mod aloud;
+mod calls;
+mod cursor;
+mod lists;
+mod pieces;
 mod pins;
 mod processes;
+mod queues;
 mod tables;
+mod violation;
 
+use core::ops::Range;
+
+use abi::TABLE_ENTRIES;
 use abi::cap::{Kind, Rights};
 
+pub use cursor::Cursor;
+pub use pieces::Piece;
+pub use violation::Violation;
+
 use crate::Kernel;
-use crate::frame::{Frame, Words};
+use crate::frame::{Frame, FrameRow, Words};
 use crate::machine::Machine;
-use crate::object::{ObjectRow, Oid, Parent, State};
-
-/// What does not agree.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Violation {
-    /// A frame and the object that owns it don't name each other.
-    Owner {
-        /// The object; `NONE` when it is the frame that names nothing.
-        oid: Oid,
-        /// The frame.
-        frame: Frame,
-    },
-    /// An object's row contradicts itself, or what it names.
-    Object {
-        /// The object.
-        oid: Oid,
-        /// What is wrong.
-        what: &'static str,
-    },
-    /// A free object's frame is not zeroed.
-    Residue {
-        /// The object.
-        oid: Oid,
-        /// The first word that is left.
-        word: u32,
-    },
-    /// An entry of a table grants what its child's row doesn't know of, or what nobody may have.
-    Entry {
-        /// The table.
-        table: Oid,
-        /// Its entry.
-        index: u32,
-        /// What is wrong.
-        what: &'static str,
-    },
-    /// A pin and the slot that should hold it don't agree.
-    Pin {
-        /// The frame.
-        frame: Frame,
-        /// What is wrong.
-        what: &'static str,
-    },
-    /// A slot of an aperture and what it names don't agree.
-    Slot {
-        /// The aperture.
-        aperture: Oid,
-        /// The slot.
-        slot: u32,
-        /// What is wrong.
-        what: &'static str,
-    },
-    /// A capability that is alive names what it can't.
-    Capability {
-        /// The `CapTable`.
-        table: Oid,
-        /// The slot.
-        slot: u32,
-    },
-    /// A process's state contradicts itself, or a queue that it stands in.
-    Process {
-        /// The process.
-        oid: Oid,
-        /// What is wrong.
-        what: &'static str,
-    },
-    /// A list of the kernel's own is broken.
-    List {
-        /// Where it shows.
-        oid: Oid,
-        /// Which list, and how.
-        what: &'static str,
-    },
-    /// The timers' heap is broken.
-    Timer {
-        /// Where it shows.
-        place: u32,
-    },
-    /// Calls that wait for an answer, and those who may answer them, are not one to one: a caller
-    /// waits for ever, or could be answered twice.
-    Calls {
-        /// Processes that wait for an answer.
-        waiting: u32,
-        /// Answers that somebody can still give.
-        answers: u32,
-    },
-    /// Translations were taken away, and nobody made the CPU forget them.
-    Flush,
-}
-
-impl core::fmt::Display for Violation {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        match self {
-            Violation::Owner { oid, frame } => {
-                write!(
-                    f,
-                    "object {} and frame {:#x} don't name each other",
-                    oid.0, frame.0
-                )
-            }
-            Violation::Object { oid, what } => write!(f, "object {}: {what}", oid.0),
-            Violation::Residue { oid, word } => {
-                write!(
-                    f,
-                    "object {} is free, and word {word} of its frame isn't zero",
-                    oid.0
-                )
-            }
-            Violation::Entry { table, index, what } => {
-                write!(f, "entry {index} of table {}: {what}", table.0)
-            }
-            Violation::Pin { frame, what } => write!(f, "pin of frame {:#x}: {what}", frame.0),
-            Violation::Slot {
-                aperture,
-                slot,
-                what,
-            } => write!(f, "slot {slot} of aperture {}: {what}", aperture.0),
-            Violation::Capability { table, slot } => {
-                write!(
-                    f,
-                    "slot {slot} of capability table {} names what it can't",
-                    table.0
-                )
-            }
-            Violation::Process { oid, what } => write!(f, "process {}: {what}", oid.0),
-            Violation::List { oid, what } => write!(f, "at object {}: {what}", oid.0),
-            Violation::Timer { place } => write!(f, "place {place} of the timers is wrong"),
-            Violation::Calls { waiting, answers } => write!(
-                f,
-                "{waiting} calls wait and {answers} answers can be given, or not to the same calls"
-            ),
-            Violation::Flush => f.write_str("translations were taken away and not forgotten"),
-        }
-    }
-}
-
-impl core::error::Error for Violation {}
+use crate::object::{ObjectRow, Oid, State};
 
 type Result = core::result::Result<(), Violation>;
+
+/// How much of an object that holds much is looked at.
+struct Extent {
+    /// What is a sum over all that it holds.
+    sums: bool,
+    /// These entries of a table, or slots of an aperture.
+    entries: Range<usize>,
+}
+
+impl Extent {
+    /// All of it.
+    const WHOLE: Extent = Extent {
+        sums: true,
+        entries: 0..TABLE_ENTRIES,
+    };
+}
+
+const _: () = assert!(abi::APERTURE_SLOTS == TABLE_ENTRIES);
 
 /// Demands that something holds.
 macro_rules! demand {
@@ -177,7 +76,8 @@ impl<M: Machine> Kernel<'_, M> {
         for n in 0..self.objects.len() {
             self.audit_object(Oid(n as u32))?;
         }
-        self.audit_lists()?;
+        self.audit_census()?;
+        self.audit_lists(usize::MAX)?;
         self.audit_scheduler()?;
         self.audit_timers()?;
         self.audit_calls()
@@ -188,6 +88,11 @@ impl<M: Machine> Kernel<'_, M> {
     /// # Errors
     /// The first disagreement found.
     pub fn audit_object(&self, oid: Oid) -> Result {
+        self.audit_object_in(oid, &Extent::WHOLE)
+    }
+
+    /// Checks one object, and some of what it holds, against everything that it names.
+    fn audit_object_in(&self, oid: Oid, extent: &Extent) -> Result {
         let Some(row) = self.row(oid) else {
             return Ok(());
         };
@@ -202,7 +107,7 @@ impl<M: Machine> Kernel<'_, M> {
             State::Free => {
                 demand!(kind == Kind::Void, wrong("free, with a kind"));
                 demand!(
-                    is_clear(row),
+                    row.is_clear(),
                     wrong("free, with records of its former life")
                 );
                 demand!(
@@ -235,8 +140,8 @@ impl<M: Machine> Kernel<'_, M> {
             Kind::Page => self.audit_page(oid, row),
             Kind::CapTable => self.audit_cap_table(oid, row),
             Kind::Process => self.audit_process(oid, row),
-            Kind::Aperture => self.audit_aperture(oid, row),
-            _ => self.audit_table(oid, row),
+            Kind::Aperture => self.audit_aperture(oid, row, extent),
+            _ => self.audit_table(oid, row, extent.entries.clone()),
         }
     }
 
@@ -260,18 +165,22 @@ impl<M: Machine> Kernel<'_, M> {
         })
     }
 
+    /// A frame's owner names it, and so do those who pin it.
+    fn audit_frame(&self, frame: Frame, row: &FrameRow) -> Result {
+        let owner = row.owner.get();
+        if owner != Oid::NONE {
+            let names = self.row(owner).is_some_and(|row| row.frame.get() == frame);
+            demand!(names, Violation::Owner { oid: owner, frame });
+        }
+        self.audit_pins(frame, row)
+    }
+
     /// Objects and frames are one to one.
     fn audit_frames(&self) -> Result {
         let mut owned = 0;
         for (n, frame) in self.frames.iter().enumerate() {
-            let owner = frame.owner.get();
-            if owner != Oid::NONE {
-                owned += 1;
-                let frame = Frame(n as u32);
-                let names = self.row(owner).is_some_and(|row| row.frame.get() == frame);
-                demand!(names, Violation::Owner { oid: owner, frame });
-            }
-            self.audit_pins(Frame(n as u32), frame)?;
+            owned += usize::from(frame.owner.get() != Oid::NONE);
+            self.audit_frame(Frame(n as u32), frame)?;
         }
         demand!(
             owned == self.objects.len(),
@@ -307,63 +216,6 @@ impl<M: Machine> Kernel<'_, M> {
         );
         Ok(())
     }
-
-    /// The lists of dead apertures and of ended limbos hold what they should.
-    fn audit_lists(&self) -> Result {
-        let in_limbo = || {
-            self.objects
-                .iter()
-                .filter(|row| row.state.get() == State::Limbo)
-        };
-        let held = |row: &ObjectRow| match row.kind.get() {
-            Kind::Aperture => self.aperture_holds(row),
-            _ => self.frame_row(row.frame.get()).pinned() != 0,
-        };
-        let dead = |row: &ObjectRow| row.kind.get() == Kind::Aperture && held(row);
-        self.audit_list(
-            self.dead_apertures.get(),
-            in_limbo().filter(|row| dead(row)).count(),
-            dead,
-            "the list of dead apertures",
-        )?;
-        self.audit_list(
-            self.reapable.get(),
-            in_limbo().filter(|row| !held(row)).count(),
-            |row| !held(row),
-            "the list of ended limbos",
-        )
-    }
-
-    fn audit_list(
-        &self,
-        head: Oid,
-        expected: usize,
-        belongs: impl Fn(&ObjectRow) -> bool,
-        what: &'static str,
-    ) -> Result {
-        let (mut oid, mut length) = (head, 0);
-        while let Some(row) = self.row(oid) {
-            length += 1;
-            let fits = row.state.get() == State::Limbo && belongs(row) && length <= expected;
-            demand!(fits, Violation::List { oid, what });
-            oid = row.next.get();
-        }
-        demand!(length == expected, Violation::List { oid: head, what });
-        Ok(())
-    }
-}
-
-/// Whether a row holds nothing but version and frame.
-fn is_clear(row: &ObjectRow) -> bool {
-    row.next.get() == Oid::NONE
-        && row.partner.get() == Oid::NONE
-        && row
-            .parents
-            .iter()
-            .all(|parent| parent.get() == Parent::NONE)
-        && row.function.get() == 0
-        && row.slots.get() == 0
-        && row.progress.get() == 0
 }
 
 /// Whether an entry may be there at all: nobody maps anything writable and executable.

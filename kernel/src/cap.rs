@@ -216,6 +216,7 @@ impl<M: Machine> Kernel<'_, M> {
         let capability = slot.get();
         if capability.is(Kind::Resume) {
             slot.set(Capability::VOID);
+            self.resumes.add();
         }
         capability
     }

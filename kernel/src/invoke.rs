@@ -76,6 +76,8 @@ pub(crate) enum Answer {
     More(u64),
     /// Success, at length.
     Words([u64; 6]),
+    /// A bounded piece was done; the words tell where to go on.
+    MoreWords([u64; 6]),
     /// Success, and a capability.
     Capability(Capability),
 }
@@ -289,6 +291,10 @@ impl<M: Machine> Kernel<'_, M> {
             Err(status) => registers.answer(*status, 0),
             Ok(Answer::Words(words)) => {
                 registers.answer(OK, 0);
+                registers.set_words(*words);
+            }
+            Ok(Answer::MoreWords(words)) => {
+                registers.answer(MORE, 0);
                 registers.set_words(*words);
             }
             Ok(Answer::Capability(capability)) => {

@@ -304,6 +304,7 @@ impl<M: Machine> Kernel<'_, M> {
             return INVALID;
         }
         server.caller.set(Oid::NONE);
+        self.resumes.add();
         let rights = abi::cap::Rights::FULL;
         self.store(
             slot,

@@ -9,7 +9,7 @@
 //! `table`, `cap_table`, `page`, `aperture`, `range` and `device` are the objects; `rescind` is
 //! revocation, `exchange` the swap of frames; `schedule`, `timer` and `notify` decide who runs; `object`, `frame` and `cap` are what
 //! everything stands on; `genesis` makes the first two programs; `audit` compares what is known
-//! twice; `probe` is for who injects faults.
+//! twice, `census` counts what becomes of objects; `probe` is for who injects faults.
 //!
 //! The kernel is reached through a shared reference and keeps its state in cells: one lock (held by
 //! whoever calls in) makes that sound, and it lets two processes be looked at at the same time.
@@ -35,6 +35,7 @@ pub mod schedule;
 mod aperture;
 mod batches;
 mod cap_table;
+mod census;
 mod count;
 mod exchange;
 mod fast;
@@ -56,12 +57,13 @@ mod timer;
 
 use core::cell::Cell;
 
+use census::{Census, Count};
 use console::Console;
 use device::{VECTORS, Vector};
 use flush::{Flush, Views};
 use frame::{Frame, FrameRow};
 use machine::Machine;
-use object::{Binding, ObjectRow, Oid, State};
+use object::{Binding, ObjectRow, Oid};
 use schedule::Cpu;
 
 /// The kernel's whole state.
@@ -78,6 +80,9 @@ pub struct Kernel<'a, M> {
     armed: Cell<u32>,
     /// Token of the last call.
     tokens: Cell<u64>,
+    /// How often a `Resume` was made or left its slot.
+    resumes: Count,
+    census: Census,
     /// First object whose limbo ended and that spacebank wasn't told of.
     reapable: Cell<Oid>,
     /// First rescinded aperture that still pins frames.
@@ -129,6 +134,8 @@ impl<'a, M: Machine> Kernel<'a, M> {
             views: Views::new(),
             armed: Cell::new(0),
             tokens: Cell::new(0),
+            resumes: Count::new(),
+            census: Census::new(),
             reapable: Cell::new(Oid::NONE),
             dead_apertures: Cell::new(Oid::NONE),
             vital: Cell::new([Oid::NONE; 2]),
@@ -154,18 +161,5 @@ impl<'a, M: Machine> Kernel<'a, M> {
     /// Sets the log's level, 1 (errors) to 5.
     pub fn set_log_level(&self, level: u64) {
         self.log_level.set(level.clamp(1, 5));
-    }
-
-    /// Objects that are free, live (or being taken apart), and in limbo.
-    pub fn census(&self) -> [usize; 3] {
-        let mut counts = [0; 3];
-        for row in self.objects {
-            counts[match row.state.get() {
-                State::Free => 0,
-                State::Live | State::Dying => 1,
-                State::Limbo => 2,
-            }] += 1;
-        }
-        counts
     }
 }

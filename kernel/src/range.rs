@@ -152,6 +152,7 @@ impl<M: Machine> Kernel<'_, M> {
         debug_assert!(row.is_clear());
         row.kind.set(kind);
         row.state.set(State::Live);
+        self.census.sold.add();
         match kind {
             Kind::Process => self
                 .process(row.frame.get())
@@ -274,6 +275,7 @@ impl<M: Machine> Kernel<'_, M> {
         row.clear();
         row.kind.set(Kind::Void);
         row.state.set(State::Free);
+        self.census.freed.add();
     }
 
     /// Rescinds a batch, or a bounded piece of it. Pages that follow each other are first cut off,
@@ -337,6 +339,7 @@ impl<M: Machine> Kernel<'_, M> {
             // Only now may it be sold again: spacebank knows.
             row.state.set(State::Free);
             row.kind.set(Kind::Void);
+            self.census.reaped.add();
             words[0] += 1;
             words[1 + n / 2] |= u64::from(oid.0) << (32 * (n % 2));
         }

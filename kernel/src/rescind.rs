@@ -238,7 +238,9 @@ impl<M: Machine> Kernel<'_, M> {
         }
         if held && !self.has(Fault::FreePinned) {
             row.state.set(State::Limbo);
+            self.census.held.add();
             if row.kind.get() == Kind::Aperture {
+                self.census.died.add();
                 row.next.set(self.dead_apertures.replace(oid));
             }
             return Rescinded::Limbo;
@@ -253,6 +255,7 @@ impl<M: Machine> Kernel<'_, M> {
         }
         row.kind.set(Kind::Void);
         row.state.set(State::Free);
+        self.census.freed.add();
         Rescinded::Freed
     }
 
@@ -275,9 +278,13 @@ impl<M: Machine> Kernel<'_, M> {
     /// last ones, and that is more than may be zeroed at once.
     pub(crate) fn end_limbo(&self, oid: Oid) {
         let Some(row) = self.row(oid) else { return };
+        if row.kind.get() == Kind::Aperture {
+            self.census.buried.add();
+        }
         if row.kind.get() != Kind::Page {
             self.zero(row.frame.get());
         }
+        self.census.ended.add();
         row.clear();
         row.next.set(self.reapable.replace(oid));
         self.notify(self.range_notify.get());

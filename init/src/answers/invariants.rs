@@ -11,16 +11,20 @@ use alloc::vec::Vec;
 use abi::method::process::state;
 use dev::admin::PortState;
 use sys::bank::{Bank, Usage};
-use sys::object::{Audit, Process};
+use sys::object::{Audit, AuditCursor, AuditPiece, Census, Process};
 use sys::{Cap, Error};
 
 use crate::host::{Host, PRIME};
-use crate::init::{Init, PROBE};
+use crate::init::{Init, PROBE, Work};
 use crate::launch::clear;
 use crate::user::{Attached, Phase};
 
 /// How often two servers are asked before what they say is compared: between the two, somebody may buy.
 const ATTEMPTS: u32 = 4;
+
+/// How long the kernel looks at its tables without a pause for those who are less urgent than init, in
+/// nanoseconds.
+const SLICE: u64 = 200_000;
 
 /// What was checked, and what is broken.
 #[derive(Default)]
@@ -45,10 +49,44 @@ impl Findings {
 }
 
 impl<H: Host> Init<'_, H> {
-    /// Checks everything that init can, and says what, in counts.
-    pub(crate) fn answer_invariants(&self) -> String {
+    /// Begins to check everything. The kernel looks at its tables piece by piece, and others run between
+    /// the pieces; the answer comes when that is over.
+    pub(crate) fn begin_invariants(&mut self) -> String {
+        if self.auditing.is_some() {
+            return "They are being checked already.".into();
+        }
+        self.auditing = Some(AuditCursor::start(true));
+        self.add_work(Work::Audit);
+        String::new()
+    }
+
+    /// Has the kernel look at a few pieces; answers whether there are more. After the last everything
+    /// else is checked, and the answer shown.
+    pub(crate) fn audit_step(&mut self) -> bool {
+        let until = self.host.now() + SLICE;
+        while let Some(at) = self.auditing {
+            match PROBE.audit_piece(self.host.sys(), at) {
+                Ok(AuditPiece::More(next)) => self.auditing = Some(next),
+                Ok(AuditPiece::Done(audit)) => self.end_invariants(Ok(audit)),
+                Err(error) => self.end_invariants(Err(error)),
+            }
+            if self.host.now() >= until {
+                break;
+            }
+        }
+        self.auditing.is_some()
+    }
+
+    fn end_invariants(&mut self, audit: Result<Audit, Error>) {
+        self.auditing = None;
+        let answer = self.answer_invariants(audit);
+        self.say(&answer);
+    }
+
+    /// Checks everything else that init can, and says what was checked, in counts.
+    fn answer_invariants(&self, audit: Result<Audit, Error>) -> String {
         let mut found = Findings::default();
-        self.check_storage(&mut found);
+        self.check_storage(&mut found, audit);
         self.check_banks(&mut found);
         self.check_sessions(&mut found);
         self.check_processes(&mut found);
@@ -64,36 +102,29 @@ impl<H: Host> Init<'_, H> {
     }
 
     /// The kernel's tables, and its counts against spacebank's.
-    fn check_storage(&self, found: &mut Findings) {
-        let sys = self.host.sys();
-        let mut last = Err(Error::VOID);
-        for attempt in 0..ATTEMPTS {
-            // Free frames are looked through once: that takes longest.
-            let audit = PROBE.audit(sys, attempt == 0);
-            let audit = match audit {
-                Ok(audit) => audit,
-                Err(error) => {
-                    return found.demand(false, || format!("the kernel doesn't look: {error}"));
-                }
-            };
-            if attempt == 0 {
-                found.demand(audit.violation == 0, || {
-                    format!("kernel: violation {}, which the log names", audit.violation)
-                });
+    fn check_storage(&self, found: &mut Findings, audit: Result<Audit, Error>) {
+        let audit = match audit {
+            Ok(audit) => audit,
+            Err(error) => {
+                return found.demand(false, || format!("the kernel doesn't look: {error}"));
             }
-            last = PRIME.usage(sys).map(|usage| (audit, usage));
-            if last.is_ok_and(|(audit, usage)| agree(&audit, &usage)) {
+        };
+        found.demand(audit.violation == 0, || {
+            format!("kernel: violation {}, which the log names", audit.violation)
+        });
+        let mut both = self.counts();
+        for _ in 1..ATTEMPTS {
+            if both.is_ok_and(|(census, usage)| agree(&census, &usage)) {
                 break;
             }
+            both = self.counts();
         }
-        let (audit, usage) = match last {
+        let (census, usage) = match both {
             Ok(both) => both,
-            Err(error) => return found.demand(false, || format!("the prime bank: {error}")),
+            Err(error) => return found.demand(false, || format!("counting objects: {error}")),
         };
-        let Audit {
-            free, live, limbo, ..
-        } = audit;
-        found.demand(agree(&audit, &usage), || {
+        let Census { free, live, limbo } = census;
+        found.demand(agree(&census, &usage), || {
             format!(
                 "the kernel has {live} objects live and {limbo} in limbo, spacebank {} and {}",
                 usage.bought, usage.limbo
@@ -106,10 +137,20 @@ impl<H: Host> Init<'_, H> {
                 usage.limit
             )
         });
+        let calls = match audit.compared {
+            true => "calls and timers agree",
+            false => "and timers agree; calls came and went too fast to be compared with answers",
+        };
         found.line(&format!(
             "kernel: {free} free + {live} live + {limbo} in limbo = {all} objects, each with a frame of \
-             its own; free frames are zeroed; tables, pins, slots, processes, calls and timers agree"
+             its own; free frames are zeroed; tables, pins, slots, processes, {calls}"
         ));
+    }
+
+    /// What kernel and spacebank count.
+    fn counts(&self) -> Result<(Census, Usage), Error> {
+        let sys = self.host.sys();
+        Ok((PROBE.census(sys)?, PRIME.usage(sys)?))
     }
 
     /// Banks against their limits, and against what hangs below them.
@@ -251,6 +292,6 @@ impl<H: Host> Init<'_, H> {
 }
 
 /// Whether kernel and spacebank count the same.
-fn agree(audit: &Audit, usage: &Usage) -> bool {
-    (audit.live, audit.limbo) == (usage.bought, usage.limbo)
+fn agree(census: &Census, usage: &Usage) -> bool {
+    (census.live, census.limbo) == (usage.bought, usage.limbo)
 }

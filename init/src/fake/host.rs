@@ -113,6 +113,7 @@ impl World {
             watched: Cell::new(None),
             stopped: Cell::new(false),
             violation: Cell::new(0),
+            uncompared: Cell::new(false),
             leaked: Cell::new(0),
             frames: Cell::new(0),
             inspections: Cell::new(0),

@@ -54,9 +54,12 @@ impl World {
                 }
             }
             method::AUDIT => {
+                let uncompared = self.uncompared.get().into();
+                Ok([self.violation.get(), uncompared, 0, 0, 0, 0])
+            }
+            method::CENSUS => {
                 let live = self.bought(PRIME_ID) + self.leaked.get();
-                let violation = self.violation.get();
-                Ok([violation, OBJECTS - live, live, 0, 0, 0])
+                Ok([OBJECTS - live, live, 0, 0, 0, 0])
             }
             other => panic!("probe method {other}"),
         }

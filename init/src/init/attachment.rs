@@ -147,7 +147,7 @@ impl<H: Host> Init<'_, H> {
     }
 
     /// Says something at the console that was asked for a while ago.
-    pub(super) fn say(&mut self, text: &str) {
+    pub(crate) fn say(&mut self, text: &str) {
         self.terminal.print(self.host, text);
         self.terminal.draw(self.host);
     }

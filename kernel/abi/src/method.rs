@@ -283,14 +283,18 @@ pub mod probe {
     pub const DISARM: u64 = 3;
     /// `w1` [`FORGET`](crate::probe::FORGET), [`GO_ON`](crate::probe::GO_ON), both or 0 → `w0` entries,
     /// `w1` instructions since it was armed, `w2` 1 when it has stopped somebody since then, `w3` the longest
-    /// stretch with interrupts off (ticks of the time-stamp counter) since this was last forgotten, without
-    /// those of the probe itself, `w4` the entry that took it, packed as [`Entry`](crate::probe::Entry) says.
+    /// stretch with interrupts off (ticks of the time-stamp counter) since this was last forgotten, `w4` the
+    /// entry that took it, packed as [`Entry`](crate::probe::Entry) says.
     pub const READ: u64 = 4;
     /// Where somebody was stopped → `w0`, `w1` the process's name, `w2` its instruction pointer, `w3` the
     /// entry, packed. `ENOENT`: nobody was.
     pub const WHERE: u64 = 5;
-    /// `w1` 1: looks through free frames as well → `w0` 0, or the number of the first thing known twice on
-    /// which the kernel doesn't agree with itself (it is printed, too), `w1` objects free, `w2` live, `w3`
-    /// in limbo. With interrupts off, however long it takes.
+    /// Compares a piece of what the kernel knows twice. `w1` 0 begins; [`WHOLE`](crate::probe::WHOLE) begins
+    /// too, and free frames are looked through as well. `MORE` → `w1` to `w5`, to be handed back as they are
+    /// for the next piece; they are all that is kept of it. Otherwise → `w0` 0, or the number of the first
+    /// disagreement (it is printed, too), `w1` 1 when calls came and went all the time, so that they could
+    /// not be compared with their answers. `EINVAL`: no such words were handed out.
     pub const AUDIT: u64 = 6;
+    /// → `w0` objects free, `w1` live, `w2` in limbo, at this instant.
+    pub const CENSUS: u64 = 7;
 }

@@ -5,6 +5,9 @@ pub const FORGET: u64 = 1 << 0;
 /// `READ`: nobody is stopped from now on; entries are still watched.
 pub const GO_ON: u64 = 1 << 1;
 
+/// `AUDIT`: contents of free frames are looked through as well.
+pub const WHOLE: u64 = 1 << 0;
+
 /// An entry: what had the CPU enter the kernel, and what was asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Entry {

@@ -3,7 +3,7 @@
 use abi::APERTURE_SLOTS;
 use abi::cap::Kind;
 
-use super::{Result, Violation, demand};
+use super::{Extent, Result, Violation, demand};
 use crate::Kernel;
 use crate::aperture::{Aperture, Slot};
 use crate::frame::{Frame, FrameRow, Pin};
@@ -48,7 +48,7 @@ impl<M: Machine> Kernel<'_, M> {
     }
 
     /// Each slot in use pins its frame; those whose owner is gone are listed until they are told.
-    pub(super) fn audit_aperture(&self, oid: Oid, row: &ObjectRow) -> Result {
+    pub(super) fn audit_aperture(&self, oid: Oid, row: &ObjectRow, extent: &Extent) -> Result {
         let slots: &Aperture = self.view(row.frame.get());
         if row.state.get() == State::Limbo && !self.aperture_holds(row) {
             // Its limbo ended: the frame is zeroed, and waits to be reaped.
@@ -62,19 +62,30 @@ impl<M: Machine> Kernel<'_, M> {
             );
             return Ok(());
         }
-        let (mut used, mut orphans) = (0, 0);
-        for (n, slot) in slots.0.iter().enumerate() {
-            let slot = slot.get();
-            if !slot.is_used() {
-                demand!(
-                    slot.0 == Slot::EMPTY.0,
-                    wrong_slot(oid, n, "empty, with something in it")
-                );
+        if extent.sums {
+            self.audit_slots(oid, row, slots)?;
+        }
+        for n in extent.entries.clone() {
+            let slot = slots.slot(n as u16).get();
+            if slot.is_used() {
+                self.audit_slot(oid, n, slot)?;
                 continue;
             }
-            used += 1;
-            orphans += usize::from(slot.is_orphan());
-            self.audit_slot(oid, n, slot)?;
+            demand!(
+                slot.0 == Slot::EMPTY.0,
+                wrong_slot(oid, n, "empty, with something in it")
+            );
+        }
+        Ok(())
+    }
+
+    /// Slots are counted right, and used for a function only.
+    fn audit_slots(&self, oid: Oid, row: &ObjectRow, slots: &Aperture) -> Result {
+        let (mut used, mut orphans) = (0, 0);
+        for slot in &slots.0 {
+            let slot = slot.get();
+            used += u32::from(slot.is_used());
+            orphans += usize::from(slot.is_used() && slot.is_orphan());
         }
         demand!(
             used == row.pinned_slots(),

@@ -1,5 +1,7 @@
 //! Entries of tables against homes and parents, and both ways; capabilities against what they name.
 
+use core::ops::Range;
+
 use abi::TABLE_ENTRIES;
 use abi::cap::Kind;
 
@@ -53,7 +55,7 @@ impl<M: Machine> Kernel<'_, M> {
         })
     }
 
-    pub(super) fn audit_table(&self, oid: Oid, row: &ObjectRow) -> Result {
+    pub(super) fn audit_table(&self, oid: Oid, row: &ObjectRow, part: Range<usize>) -> Result {
         let Some(level) = row.kind.get().table_level() else {
             return Ok(());
         };
@@ -63,7 +65,7 @@ impl<M: Machine> Kernel<'_, M> {
             State::Dying => usize::from(row.progress.get()),
             _ => 0,
         };
-        for index in 0..TABLE_ENTRIES {
+        for index in part {
             let entry = Entry(entries.get(index));
             let wrong = |what| Violation::Entry {
                 table: oid,

@@ -7,6 +7,7 @@
 mod common;
 
 mod aperture;
+mod audit;
 mod batch;
 mod calibration;
 mod caller;

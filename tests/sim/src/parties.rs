@@ -17,6 +17,7 @@ use abi::boot::slot;
 use abi::cap::CapAddr;
 use abi::invoke::Op;
 use abi::method::process::state;
+use kernel::audit::{Cursor, Piece};
 use kernel::genesis::priority;
 use kernel::object::{Oid, State};
 use kernel::process::{Process, Registers};
@@ -128,6 +129,19 @@ impl Parties {
     pub fn check(&self) {
         self.check_tables();
         self.check_zeroed(self.processor.memory().objects.len());
+        self.check_pieces();
+    }
+
+    /// Checks everything, piece by piece.
+    fn check_pieces(&self) {
+        let mut at = Cursor::start(true);
+        loop {
+            match self.processor.kernel().audit_piece(at) {
+                Ok(Piece::More(next)) => at = next,
+                Ok(Piece::Done { compared }) => return assert!(compared, "nothing changes"),
+                Err(fault) => panic!("{fault}"),
+            }
+        }
     }
 
     /// Looks through the frames of the next few objects, if they are free.

@@ -19,6 +19,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
 use abi::cap::Kind;
+use kernel::audit::Cursor;
 use kernel::object::{Oid, State};
 
 use crate::account::Accounts;
@@ -159,6 +160,8 @@ pub struct World {
     raised: RefCell<Vec<u8>>,
     steps: Cell<u64>,
     audited: Cell<u32>,
+    /// How far an audit in pieces has come, which goes on while everybody works.
+    audit: Cell<Cursor>,
     stopping: Cell<bool>,
     ending: RefCell<Option<Ending>>,
     trace: RefCell<Trace>,
@@ -195,6 +198,7 @@ impl World {
             raised: RefCell::default(),
             steps: Cell::new(0),
             audited: Cell::new(0),
+            audit: Cell::new(Cursor::start(true)),
             stopping: Cell::new(false),
             ending: RefCell::default(),
             trace: RefCell::new(Trace::new(settings.live)),

@@ -73,6 +73,7 @@ fn storage_comes_back_whatever_happens() {
             "exchanges refused because another function pins a frame",
             "pinned frames whose owner went",
             "audits with something in limbo",
+            "audits in pieces, calls and all",
             "accesses to memory that was taken back",
             "programs ended by revocation",
             "turns lost",
@@ -106,6 +107,7 @@ fn frames_arrive_whatever_others_do() {
             "pages exchanged",
             "accesses to memory that was taken back",
             "audits with something in limbo",
+            "audits in pieces, calls and all",
             "interrupts",
         ],
     );

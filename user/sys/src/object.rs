@@ -29,7 +29,7 @@ pub use irq::Irq;
 pub use log::Log;
 pub use notify::{Notify, Start};
 pub use page::Page;
-pub use probe::{Audit, Place, Probe, Reading};
+pub use probe::{Audit, AuditCursor, AuditPiece, Census, Place, Probe, Reading};
 pub use process::{Process, ProcessInfo, Registers};
 pub use random::Random;
 pub use range::Range;

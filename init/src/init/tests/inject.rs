@@ -143,6 +143,27 @@ fn a_kernel_without_a_probe_is_named() {
 }
 
 #[test]
+fn who_asks_again_while_the_kernel_looks_is_told_so() {
+    let world = world();
+    let mut init = start(world, "", TWO_USERS);
+    let shown = type_line(&mut init, "invariants\rinvariants\r");
+    assert!(shown.contains("being checked already"), "{shown}");
+    assert_eq!(shown.matches("invariants hold.").count(), 1, "{shown}");
+    let shown = type_line(&mut init, "invariants\r");
+    assert!(shown.contains("invariants hold."), "{shown}");
+}
+
+#[test]
+fn calls_that_could_not_be_compared_are_no_fault_and_are_said() {
+    let world = world();
+    let mut init = start(world, "", TWO_USERS);
+    world.uncompared.set(true);
+    let shown = type_line(&mut init, "invariants\r");
+    assert!(shown.contains("too fast to be compared"), "{shown}");
+    assert!(shown.contains("invariants hold."), "{shown}");
+}
+
+#[test]
 fn a_sound_system_is_said_to_be_and_a_broken_one_what_is_broken() {
     let world = world();
     let mut init = start(world, "", TWO_USERS);

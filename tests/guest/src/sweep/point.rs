@@ -50,9 +50,6 @@ pub fn sweep(
     let mut failures = 0;
     loop {
         say!("at {n}");
-        if options.point.is_none() && n.is_multiple_of(WHOLE) {
-            rig.storage(true)?;
-        }
         match point(rig, scenario, target, n, &mut found) {
             Ok(false) => break,
             Ok(true) => points += 1,
@@ -233,7 +230,7 @@ fn play(
     }
     rig.victim.end();
     rig.relics.are_void()?;
-    let storage = rig.storage(false)?;
+    let storage = rig.storage(n.is_multiple_of(WHOLE))?;
     if !rig.port_is_idle() {
         return Err(Failure::Wrong("the port of who is gone isn't idle"));
     }

@@ -306,29 +306,30 @@ impl Rig {
             if audit.violation != 0 {
                 return Err(Failure::Wrong("the kernel doesn't agree with itself"));
             }
-            if audit.free + audit.live + audit.limbo != self.frames {
-                let all = audit.free + audit.live + audit.limbo;
+            let census = PROBE.census(&Kernel).map_err(during("counting objects"))?;
+            let all = census.free + census.live + census.limbo;
+            if all != self.frames {
                 return Err(Failure::Count("objects in all", all, self.frames));
             }
             let usage = BANK.usage(&Kernel).map_err(during("asking spacebank"))?;
-            if usage.limbo != audit.limbo {
+            if usage.limbo != census.limbo {
                 return Err(Failure::Count(
                     "objects in limbo, as spacebank says",
                     usage.limbo,
-                    audit.limbo,
+                    census.limbo,
                 ));
             }
-            if audit.limbo == 0 {
+            if census.limbo == 0 {
                 let driver = self.driver.bank.usage(&Kernel);
                 return Ok(Storage {
-                    free: audit.free,
+                    free: census.free,
                     bought: usage.bought,
                     driver: driver.map_err(during("asking spacebank"))?.bought,
                 });
             }
             rounds += 1;
             if rounds > ROUNDS {
-                return Err(Failure::Count("objects stay in limbo", audit.limbo, 0));
+                return Err(Failure::Count("objects stay in limbo", census.limbo, 0));
             }
             self.drain(FRAMES)?;
         }

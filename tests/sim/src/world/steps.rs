@@ -1,5 +1,6 @@
 //! What happens between two steps of programs, and while nobody runs; and what is looked at then.
 
+use kernel::audit::{Cursor, Piece};
 use kernel::object::{Oid, State};
 use kernel::process::Registers;
 
@@ -8,6 +9,9 @@ use crate::checks::Check;
 use crate::failure::Failure;
 use crate::machine::FREQUENCY;
 use crate::trace::Event;
+
+/// The kernel is audited by a piece once in so many steps.
+const PIECES: u64 = 16;
 
 impl World {
     /// Between two steps: time goes by, devices act, interrupts come, turns are lost; and everything
@@ -42,6 +46,9 @@ impl World {
         if steps.is_multiple_of(u64::from(self.settings.look_every.max(1))) {
             self.look_at_next();
         }
+        if steps.is_multiple_of(PIECES) {
+            self.look_at_a_piece();
+        }
         let machine = self.processor.machine();
         if let Some(stale) = machine.mmu.stale() {
             self.fail(Failure::Stale(stale));
@@ -51,6 +58,21 @@ impl World {
         }
         if steps.is_multiple_of(u64::from(self.settings.audit_every.max(1))) {
             self.look_at_all();
+        }
+    }
+
+    /// Audits a piece of the kernel: what changes between two of them is no disagreement.
+    fn look_at_a_piece(&self) {
+        match self.processor.kernel().audit_piece(self.audit.get()) {
+            Ok(Piece::More(next)) => self.audit.set(next),
+            Ok(Piece::Done { compared }) => {
+                self.count("audits in pieces");
+                if compared {
+                    self.count("audits in pieces, calls and all");
+                }
+                self.audit.set(Cursor::start(true));
+            }
+            Err(violation) => self.fail(Failure::Kernel(violation)),
         }
     }
 

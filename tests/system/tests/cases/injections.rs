@@ -1,10 +1,11 @@
 //! Faults that are armed at the console of the live system, each by its own command.
 
 use anyhow::{Result, ensure};
-use system::{Case, Entry, Guest, Peer, frames, seconds};
+use system::{Boot, Case, Entry, Guest, Peer, frames, seconds};
 
 use super::common::{
-    ask, at, counted, eventually, is_well, net, on_wire, quiet_on_wire, to_user, until,
+    ask, at, counted, eventually, is_well, net, on_wire, quiet_on_wire, start_on_wire, to_user,
+    until,
 };
 
 pub const CASES: &[Entry] = &[
@@ -19,6 +20,10 @@ pub const CASES: &[Entry] = &[
     ("inject.a_device_that_stalls_is_reset", stall),
     ("inject.what_cant_be_is_said", wrong),
     ("invariants.are_checked_in_a_live_system", invariants),
+    (
+        "invariants.are_checked_while_traffic_goes_on",
+        invariants_under_traffic,
+    ),
 ];
 
 /// The live system agrees with itself.
@@ -213,5 +218,31 @@ fn invariants(case: &Case) -> Result<()> {
     ] {
         ensure!(found.contains(what), "{what}: {found}");
     }
+    Ok(())
+}
+
+/// On a machine where that takes a second or so; before the kernel looked piece by piece, nothing came
+/// through meanwhile.
+fn invariants_under_traffic(case: &Case) -> Result<()> {
+    /// Datagrams of a round; one is on its way at a time.
+    const ROUND: u32 = 10;
+    /// Those that come back at least, all in all.
+    const LEAST: u32 = 100;
+    let boot = Boot::new(case).machine(|machine| machine.memory = 1024);
+    let (mut guest, mut peer) = start_on_wire(boot)?;
+    is_well(&mut peer, 2)?;
+    guest.send_line("invariants")?;
+    let mut answered = 0;
+    until(&guest, "invariants [^\n]*hold", 1, || {
+        let (round, _) = peer.udp_echo_load(at(2, 7), &[2; 200], ROUND, 1, seconds(20))?;
+        ensure!(round == ROUND, "bob answered {round} of {ROUND}");
+        answered += round;
+        Ok(())
+    })?;
+    ensure!(
+        answered >= LEAST,
+        "bob answered {answered} while the kernel looked at its tables"
+    );
+    sound(&mut guest)?;
     Ok(())
 }

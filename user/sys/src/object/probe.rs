@@ -35,11 +35,39 @@ pub struct Place {
     pub at_once: bool,
 }
 
+/// How far an audit of the kernel has come, as the kernel says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AuditCursor([u64; 5]);
+
+impl AuditCursor {
+    /// At the beginning; `whole`: free frames are looked through as well.
+    pub const fn start(whole: bool) -> AuditCursor {
+        let first = if whole { abi::probe::WHOLE } else { 0 };
+        AuditCursor([first, 0, 0, 0, 0])
+    }
+}
+
+/// What a piece of an audit came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AuditPiece {
+    /// There is more to look at.
+    More(AuditCursor),
+    /// Everything was looked at, or something is wrong.
+    Done(Audit),
+}
+
 /// What an audit found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Audit {
     /// The number of what doesn't agree; 0 when everything does.
     pub violation: u64,
+    /// Calls could be compared with their answers: they didn't come and go all the time.
+    pub compared: bool,
+}
+
+/// How many objects are in which state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Census {
     /// Objects that are free.
     pub free: u64,
     /// Objects that are sold.
@@ -110,14 +138,40 @@ impl Cap<Probe> {
         })
     }
 
-    /// Compares everything that the kernel knows twice; `whole`: looks through free frames as well.
+    /// Compares a piece of what the kernel knows twice.
+    pub fn audit_piece(self, sys: &impl Sys, at: AuditCursor) -> Result<AuditPiece, Error> {
+        let [w1, w2, w3, w4, w5] = at.0;
+        let message = Message::new(&[method::AUDIT, w1, w2, w3, w4, w5]);
+        let (more, words) = sys.call(self.address(), &message).more()?;
+        let [violation, w1, w2, w3, w4, w5] = words;
+        Ok(match more {
+            true => AuditPiece::More(AuditCursor([w1, w2, w3, w4, w5])),
+            false => AuditPiece::Done(Audit {
+                violation,
+                compared: w1 == 0,
+            }),
+        })
+    }
+
+    /// Compares everything that the kernel knows twice, one piece after the other; `whole`: looks through
+    /// free frames as well.
     pub fn audit(self, sys: &impl Sys, whole: bool) -> Result<Audit, Error> {
-        let words = self.invoke(sys, &Message::new(&[method::AUDIT, u64::from(whole)]))?;
-        Ok(Audit {
-            violation: words[0],
-            free: words[1],
-            live: words[2],
-            limbo: words[3],
+        let mut at = AuditCursor::start(whole);
+        loop {
+            match self.audit_piece(sys, at)? {
+                AuditPiece::More(next) => at = next,
+                AuditPiece::Done(audit) => return Ok(audit),
+            }
+        }
+    }
+
+    /// How many objects are in which state at this instant.
+    pub fn census(self, sys: &impl Sys) -> Result<Census, Error> {
+        let words = self.invoke(sys, &Message::new(&[method::CENSUS]))?;
+        Ok(Census {
+            free: words[0],
+            live: words[1],
+            limbo: words[2],
         })
     }
 }
