@@ -13,7 +13,8 @@
 //! as few parties and steps as may be, and the command that plays it again.
 //!
 //! After each step: one object is audited against everything that it names, its frame looked through
-//! for residue if it is free, and each translation that was used compared with the tables. Every few
+//! for residue if it is free, and each translation that was used compared with the tables. Every 16
+//! steps: a piece of an audit that goes on beside everybody's work, as a live system's does. Every few
 //! hundred steps: the whole kernel ([`kernel::audit`]), every translation that is remembered, and what
 //! the scenario demands (a stack controls nothing of what it receives into, and if it is served by
 //! copies or sealed, sees nothing of others' frames there). Now and then between two

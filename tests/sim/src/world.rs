@@ -7,7 +7,7 @@
 //! them in some run, and a run is the same each time its seed is the same.
 //!
 //! After each step an object is audited, a frame looked through, and what the CPU remembers checked;
-//! the whole kernel every so many steps.
+//! every so many steps a piece of the kernel, and more seldom the whole.
 
 mod actors;
 mod devices;
