@@ -18,10 +18,15 @@ pub const LARGE: u64 = 1 << 21;
 /// Bytes of a page of an entry of a level-3 table.
 pub const HUGE: u64 = 1 << 30;
 
+/// First address beyond all frames: a frame's number has 32 bits.
+pub const FRAMES_END: u64 = PAGE << 32;
+
 /// Up to here device memory is mapped where the CPU has pages of 1 GiB: what 39 bits address.
 const DEVICES_END: u64 = 512 * HUGE;
 /// Below lie the devices that every PC has.
 const LOW_END: u64 = 4 * HUGE;
+/// What PCs had when they were small; nobody is given any of it.
+const FIRST_MIB: u64 = 1 << 20;
 
 /// A region of physical memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -62,16 +67,25 @@ pub struct Ram {
 
 impl Ram {
     /// The usable regions of a memory map, from the second MiB on.
+    ///
+    /// Maps overlap where firmware is careless. RAM that is named twice is there once, and what somebody
+    /// else uses as well isn't usable: each frame gets one owner.
     pub fn new(map: &[Region]) -> Ram {
         let mut ram = Ram {
             free: [Region::default(); REGIONS],
             count: 0,
         };
         for region in map.iter().filter(|region| region.usable) {
-            let start = region.start.checked_next_multiple_of(PAGE);
-            if let Some(start) = start {
-                ram.add(start.max(1 << 20), region.end & !(PAGE - 1));
+            if let Some(start) = region.start.checked_next_multiple_of(PAGE) {
+                let (start, end) = (start.max(FIRST_MIB), region.end & !(PAGE - 1));
+                let end = end.min(FRAMES_END);
+                ram.take(start..end);
+                ram.add(start, end);
             }
+        }
+        for region in map.iter().filter(|region| !region.usable) {
+            let end = region.end.checked_next_multiple_of(PAGE);
+            ram.take(region.start & !(PAGE - 1)..end.unwrap_or(u64::MAX));
         }
         ram
     }
@@ -87,8 +101,8 @@ impl Ram {
         }
     }
 
-    /// What is free.
-    fn free(&self) -> &[Region] {
+    /// What is free: whole pages, no two of them the same.
+    pub fn free(&self) -> &[Region] {
         &self.free[..self.count]
     }
 
@@ -107,8 +121,27 @@ impl Ram {
         self.free().iter().map(pages).sum()
     }
 
-    /// Takes a range out of every region.
+    /// Whether all of a range is free.
+    pub fn holds(&self, range: &Range<u64>) -> bool {
+        let mut from = range.start;
+        while from < range.end {
+            let part = self
+                .free()
+                .iter()
+                .find(|r| (r.start..r.end).contains(&from));
+            match part {
+                Some(part) => from = part.end,
+                None => return false,
+            }
+        }
+        true
+    }
+
+    /// Takes a range out of every region. Where it leaves more pieces than are kept, some are lost.
     pub fn take(&mut self, range: Range<u64>) {
+        if range.is_empty() {
+            return;
+        }
         let mut n = 0;
         while n < self.count {
             let region = self.free[n];
@@ -152,14 +185,12 @@ impl Ram {
         let shortage = Shortage { bytes, below };
         let bytes = bytes.checked_next_multiple_of(PAGE).ok_or(shortage)?;
         let room = |region: &Region| region.end.min(below).saturating_sub(region.start);
-        let most = self.free[..self.count]
-            .iter_mut()
-            .max_by_key(|region| room(region));
-        let region = most
-            .filter(|region| room(region) >= bytes)
+        let most = (0..self.count).max_by_key(|n| room(&self.free[*n]));
+        let n = most
+            .filter(|n| room(&self.free[*n]) >= bytes)
             .ok_or(shortage)?;
-        let start = region.start;
-        region.start += bytes;
+        let start = self.free[n].start;
+        self.take(start..start + bytes);
         Ok(start)
     }
 
@@ -187,8 +218,14 @@ pub struct Mapping {
 pub fn mapped_end(map: &[Region], has_huge_pages: bool) -> u64 {
     let least = if has_huge_pages { DEVICES_END } else { LOW_END };
     let ends = map.iter().filter(|region| region.usable).map(|r| r.end);
-    let end = ends.max().unwrap_or(0).max(least);
-    end.checked_next_multiple_of(HUGE).unwrap_or(!(HUGE - 1))
+    let end = ends.max().unwrap_or(0).clamp(least, FRAMES_END);
+    end.next_multiple_of(HUGE)
+}
+
+/// Whether all of a range lies in the first MiB, or in one region of a map, usable or not.
+pub fn first_mib_or_in(map: &[Region], range: Range<u64>) -> bool {
+    let covers = |region: &Region| region.start <= range.start && range.end <= region.end;
+    range.end <= FIRST_MIB || map.iter().any(covers)
 }
 
 /// The pages that map all physical memory below [`mapped_end`], in order and without a gap.

@@ -1,6 +1,8 @@
 //! What RAM is left while the kernel makes its tables, and how all of it is mapped.
 
-use kernel::ram::{HUGE, LARGE, Mapping, PAGE, Ram, Region, Shortage, mapped_end, mappings};
+use kernel::ram::{
+    FRAMES_END, HUGE, LARGE, Mapping, PAGE, Ram, Region, Shortage, mapped_end, mappings,
+};
 use proptest::prelude::*;
 
 const MIB: u64 = 1 << 20;
@@ -119,6 +121,63 @@ fn an_odd_map_is_read_without_harm() {
     assert_eq!((ram.pages(), ram.end()), (0, 0));
     assert!(ram.allocate(u64::MAX, HUGE).is_err());
     assert!(ram.allocate(PAGE, HUGE).is_err());
+}
+
+#[test]
+fn ram_that_is_named_twice_has_one_owner() {
+    let ram = Ram::new(&[
+        region(2 * MIB, 4 * MIB, true),
+        region(3 * MIB, 5 * MIB, true),
+        region(2 * MIB, 4 * MIB, true),
+        region(MIB, 6 * MIB, true),
+    ]);
+    assert_eq!(ram.pages(), 5 * MIB / PAGE);
+    let mut frames: Vec<u32> = ram.frames().map(|frame| frame.0).collect();
+    frames.sort_unstable();
+    frames.dedup();
+    assert_eq!(frames.len() as u64, ram.pages());
+}
+
+#[test]
+fn ram_that_somebody_else_uses_as_well_is_not_usable() {
+    let ram = Ram::new(&[
+        region(3 * MIB - 1, 3 * MIB + 1, false),
+        region(MIB, 4 * MIB, true),
+        region(u64::MAX - 5, u64::MAX, false),
+    ]);
+    assert_eq!(ram.pages(), 3 * MIB / PAGE - 2);
+    assert!(!ram.holds(&(3 * MIB - PAGE..3 * MIB)));
+    assert!(ram.holds(&(3 * MIB + PAGE..4 * MIB)));
+}
+
+#[test]
+fn ram_beyond_all_frame_numbers_is_left_alone() {
+    let map = [region(FRAMES_END - MIB, u64::MAX, true)];
+    let ram = Ram::new(&map);
+    assert_eq!((ram.pages(), ram.end()), (MIB / PAGE, FRAMES_END));
+    assert_eq!(ram.frames().last().map(|frame| frame.0), Some(u32::MAX));
+    // Beyond, the address space has no room for it either.
+    assert_eq!(mapped_end(&map, true), FRAMES_END);
+    let last = mappings(&map, true).last().expect("there are pages");
+    assert_eq!(last.address + LARGE, FRAMES_END);
+}
+
+#[test]
+fn a_region_that_is_allocated_whole_leaves_no_empty_one() {
+    // It would take the place of one that isn't.
+    let mut ram = Ram::new(&[region(MIB, 2 * MIB, true), region(4 * MIB, 8 * MIB, true)]);
+    assert_eq!(ram.allocate(4 * MIB, HUGE), Ok(4 * MIB));
+    assert_eq!(ram.free(), [region(MIB, 2 * MIB, true)]);
+    assert_eq!(ram.allocate(0, HUGE), Ok(MIB));
+    assert_eq!(ram.free(), [region(MIB, 2 * MIB, true)]);
+}
+
+#[test]
+fn a_range_that_ends_before_it_begins_takes_nothing() {
+    let mut ram = Ram::new(&[region(MIB, 4 * MIB, true)]);
+    let (start, end) = (3 * MIB, 2 * MIB);
+    ram.take(start..end);
+    assert_eq!(ram.free(), [region(MIB, 4 * MIB, true)]);
 }
 
 fn any_map() -> impl Strategy<Value = Vec<Region>> {
