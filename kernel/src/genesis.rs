@@ -4,7 +4,10 @@
 //! in its boot page. init gets the prime bank, the verifier, the archive and every device authority;
 //! everybody else gets what init gives.
 
+pub mod archive;
+
 mod equip;
+mod image;
 mod program;
 
 use abi::boot::{self, layout, slot};

@@ -7,9 +7,11 @@
 //!
 //! How to find things: `invoke` is where a system call comes in, `fast` its usual path; `process`,
 //! `table`, `cap_table`, `page`, `aperture`, `range` and `device` are the objects; `rescind` is
-//! revocation, `exchange` the swap of frames; `schedule`, `timer` and `notify` decide who runs; `object`, `frame` and `cap` are what
-//! everything stands on; `genesis` makes the first two programs; `audit` compares what is known
-//! twice, `census` counts what becomes of objects; `probe` is for who injects faults.
+//! revocation, `exchange` the swap of frames; `schedule`, `timer` and `notify` decide who runs;
+//! `object`, `frame` and `cap` are what everything stands on; `pvh`, `options`, `ram` and `platform` take
+//! apart what loader and firmware say of the machine, in memory that `physical` lets them read;
+//! `genesis` makes the first two programs; `audit` compares what is known twice, `census` counts what
+//! becomes of objects; `probe` is for who injects faults.
 //!
 //! The kernel is reached through a shared reference and keeps its state in cells: one lock (held by
 //! whoever calls in) makes that sound, and it lets two processes be looked at at the same time.
@@ -26,9 +28,13 @@ pub mod genesis;
 pub mod machine;
 pub mod msix;
 pub mod object;
+pub mod options;
+pub mod physical;
 #[cfg(feature = "planted-faults")]
 pub mod planted;
+pub mod platform;
 pub mod process;
+pub mod pvh;
 pub mod ram;
 pub mod schedule;
 

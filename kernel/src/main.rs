@@ -8,23 +8,25 @@ mod arch {
 
 use core::cell::Cell;
 use core::fmt::Write;
+use core::ops::Range;
 
 use arch::x86_64::machine::{Pc, load_first_space, upper_half};
-use arch::x86_64::memory::{Memory, make_kernel_space, physical};
-use arch::x86_64::platform::Platform;
-use arch::x86_64::pvh::Handover;
+use arch::x86_64::memory::{Mapped, Memory, make_kernel_space, physical};
 use arch::x86_64::random::Random;
 use arch::x86_64::serial::{self, Serial};
-use arch::x86_64::{apic, descriptors, entry, set_control_registers, set_stop_ports};
-use arch::x86_64::{silence_old_controllers, stop, time};
+use arch::x86_64::{addresses_end, apic, descriptors, entry, set_control_registers};
+use arch::x86_64::{set_stop_ports, silence_old_controllers, stop, time};
 use kernel::Kernel;
 use kernel::frame::{Frame, FrameRow};
+use kernel::genesis::archive::Archive;
 use kernel::genesis::{Boot, MOST_OBJECTS};
 use kernel::msix::Functions;
 use kernel::object::ObjectRow;
+use kernel::options::Options;
+use kernel::platform::Platform;
+use kernel::pvh::Handover;
 use kernel::ram::Shortage;
 use spin::Mutex;
-use tar_no_std::TarArchiveRef;
 
 /// The kernel on a PC.
 pub type PcKernel = Kernel<'static, Pc>;
@@ -62,20 +64,17 @@ pub fn flush_console() {
 /// The way from the boot code, with the address of PVH's start-info structure, to the first program.
 pub extern "sysv64" fn start(info: u64) -> ! {
     serial::initialise();
-    // SAFETY: the boot code passes what the loader passed, and nothing was written since.
-    let Some(handover) = (unsafe { Handover::copy(info) }) else {
+    // SAFETY: nothing was written since the loader passed control; later only ACPI's tables are read,
+    // while nobody else does anything.
+    let mapped = unsafe { Mapped::new() };
+    let Some(handover) = Handover::copy(&mapped, info, addresses_end()) else {
         fail(format_args!("not started by a PVH loader"));
     };
-    let exit = handover.option("exit").and_then(|port| {
-        let digits = port.strip_prefix("0x");
-        digits.map_or_else(
-            || port.parse().ok(),
-            |digits| u16::from_str_radix(digits, 16).ok(),
-        )
-    });
-    set_stop_ports(exit.unwrap_or(0), 0);
+    let options = Options::parse(handover.command_line());
+    set_stop_ports(options.exit_port, 0);
     let has_huge_pages = set_control_registers();
-    let mut memory = Memory::new(&handover);
+    let mut memory =
+        Memory::new(&handover).unwrap_or_else(|unusable| fail(format_args!("{unusable}")));
     let archive_pages = archive_frames(&handover).count();
     let unused = memory.keep(MOST_OBJECTS.saturating_sub(archive_pages));
     let space = make_kernel_space(&mut memory, handover.regions(), has_huge_pages)
@@ -89,8 +88,8 @@ pub extern "sysv64" fn start(info: u64) -> ! {
         entry::initialise();
     }
     silence_old_controllers();
-    let platform = Platform::read(handover.root_pointer);
-    set_stop_ports(exit.unwrap_or(0), platform.power_port);
+    let platform = Platform::read(&mapped, handover.regions(), handover.root_pointer);
+    set_stop_ports(options.exit_port, platform.power_port);
     if !apic::initialise(platform.local_apic) {
         fail(format_args!("no local APIC at {:#x}", platform.local_apic));
     }
@@ -108,21 +107,14 @@ pub extern "sysv64" fn start(info: u64) -> ! {
         regions: handover.regions,
         msix: Functions::NONE,
         random,
-        exit_port: exit.unwrap_or(0),
+        exit_port: options.exit_port,
     };
     pc.msix = Functions::find(&pc);
     let without_interrupts = pc.msix.left_out;
     let kernel = make_kernel(pc, memory, &handover);
-    let level = match handover.option("log") {
-        Some("error") => 1,
-        Some("warn") => 2,
-        Some("debug") => 4,
-        Some("trace") => 5,
-        _ => 3,
-    };
-    kernel.set_log_level(level);
+    kernel.set_log_level(options.log_level);
     #[cfg(feature = "planted-faults")]
-    plant(&kernel, handover.option("planted"));
+    plant(&kernel, options.planted);
     if unused > 0 {
         kernel.say(format_args!(
             "kernel: {} MiB of RAM stay unused: spacebank has room for {MOST_OBJECTS} pages",
@@ -134,7 +126,7 @@ pub extern "sysv64" fn start(info: u64) -> ! {
             "kernel: {without_interrupts} PCI functions with MSI-X too many: they get no interrupts"
         ));
     }
-    begin(kernel, &handover, genuine, cpus)
+    begin(kernel, &handover, options.init, genuine, cpus)
 }
 
 /// Has the kernel make the mistake that the command line names.
@@ -155,7 +147,7 @@ fn make_kernel(pc: Pc, mut memory: Memory, handover: &Handover) -> PcKernel {
     let archive = archive_frames(handover);
     let archive_count = archive.clone().count();
     let most = memory.pages() + archive_count;
-    let end = memory.end().max(handover.archive.1);
+    let end = memory.end().max(handover.archive.end);
     let frame_rows = end.div_ceil(abi::PAGE_SIZE as u64) as usize + 1;
     let tables = (|| {
         let frames: *mut FrameRow = memory.allocate(frame_rows * size_of::<FrameRow>())?.cast();
@@ -212,41 +204,22 @@ unsafe fn zero_unless_zero(words: *mut u64) {
     }
 }
 
-/// The frames in which the archive lies.
+/// The frames in which the archive lies: `Memory::new` has made sure that it lies in RAM.
 fn archive_frames(handover: &Handover) -> impl Iterator<Item = Frame> + Clone + use<> {
-    let (start, end) = handover.archive;
+    let Range { start, end } = handover.archive;
     (start >> 12..end.div_ceil(4096)).map(|n| Frame(n as u32))
 }
 
-/// Starts the first programs.
-fn begin(kernel: PcKernel, handover: &Handover, genuine: bool, cpus: u32) -> ! {
-    let (start, end) = handover.archive;
-    if start == end || start % 4096 != 0 {
-        fail(format_args!(
-            "no boot archive (or not page-aligned): give one with -initrd"
-        ));
-    }
-    // SAFETY: the module's bytes, mapped for good; its pages are read-only to everybody.
+/// Starts the first programs: spacebank, and the one that is called `first`.
+fn begin(kernel: PcKernel, handover: &Handover, first: &str, genuine: bool, cpus: u32) -> ! {
+    let Range { start, end } = handover.archive;
+    // SAFETY: the module's bytes, in RAM, mapped for good; its pages are read-only to everybody.
     let bytes = unsafe { core::slice::from_raw_parts(physical(start), (end - start) as usize) };
-    let Ok(archive) = TarArchiveRef::new(bytes) else {
+    let Some(archive) = Archive::open(bytes) else {
         fail(format_args!("the boot archive is no tar archive"));
     };
-    let find = |name: &str| {
-        archive
-            .entries()
-            .find(|entry| {
-                let path = entry.filename();
-                let file = path
-                    .as_str()
-                    .ok()
-                    .and_then(|path| path.strip_prefix("bin/"));
-                file == Some(name)
-            })
-            .map(|entry| entry.data())
-    };
-    // Benches and tests can stand in init's place.
-    let first = handover.option("init").unwrap_or("init");
-    let (Some(spacebank), Some(init)) = (find("spacebank"), find(first)) else {
+    let (Some(spacebank), Some(init)) = (archive.program("spacebank"), archive.program(first))
+    else {
         fail(format_args!(
             "the boot archive lacks bin/spacebank or bin/{first}"
         ));

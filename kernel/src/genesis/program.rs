@@ -3,10 +3,8 @@
 use abi::boot::{layout, slot};
 use abi::cap::{Kind, Rights};
 use abi::{PAGE_SIZE, PRIORITIES};
-use elf::ElfBytes;
-use elf::abi::{PF_W, PF_X, PT_LOAD};
-use elf::endian::LittleEndian;
 
+use super::image::Image;
 use super::{Genesis, GenesisError, Program, Result};
 use crate::cap::Capability;
 use crate::frame::{Frame, Words};
@@ -108,36 +106,17 @@ impl<'k, M: Machine> Genesis<'k, '_, M> {
 
     /// Maps an image's segments and answers its entry.
     fn load(&mut self, name: &'static str, image: &[u8], space: Frame) -> Result<u64> {
-        let bad = |why| GenesisError::Image(name, why);
-        let elf =
-            ElfBytes::<LittleEndian>::minimal_parse(image).map_err(|_| bad("no ELF image"))?;
-        let segments = elf.segments().ok_or(bad("no segments"))?;
-        for segment in segments.iter().filter(|segment| segment.p_type == PT_LOAD) {
-            let data = elf
-                .segment_data(&segment)
-                .map_err(|_| bad("a segment is cut off"))?;
-            let end = segment.p_vaddr.checked_add(segment.p_memsz);
-            let inside = segment.p_vaddr >= layout::IMAGE
-                && end.is_some_and(|end| end <= layout::START)
-                && segment.p_memsz >= data.len() as u64;
-            if !inside || !segment.p_vaddr.is_multiple_of(PAGE_SIZE as u64) {
-                return Err(bad("a segment lies outside, or isn't aligned to pages"));
-            }
-            let mut rights = Rights::READ;
-            rights.set(Rights::WRITE, segment.p_flags & PF_W != 0);
-            rights.set(Rights::EXEC, segment.p_flags & PF_X != 0);
-            if rights.contains(Rights::WRITE | Rights::EXEC) {
-                return Err(bad("a segment is writable and executable"));
-            }
-            for n in 0..(segment.p_memsz as usize).div_ceil(PAGE_SIZE) {
-                let address = segment.p_vaddr + (n * PAGE_SIZE) as u64;
-                let (_, frame) = self.page(space, address, rights)?;
-                let from = (n * PAGE_SIZE).min(data.len());
-                let to = ((n + 1) * PAGE_SIZE).min(data.len());
-                self.fill(frame, 0, &data[from..to]);
+        let image = Image::parse(image).map_err(|why| GenesisError::Image(name, why))?;
+        for segment in image.segments() {
+            for n in 0..segment.pages {
+                let address = segment.address + (n * PAGE_SIZE) as u64;
+                let (_, frame) = self.page(space, address, segment.rights)?;
+                let from = (n * PAGE_SIZE).min(segment.bytes.len());
+                let to = ((n + 1) * PAGE_SIZE).min(segment.bytes.len());
+                self.fill(frame, 0, &segment.bytes[from..to]);
             }
         }
-        Ok(elf.ehdr.e_entry)
+        Ok(image.entry)
     }
 
     /// Copies bytes into a frame, from a byte offset on.

@@ -37,6 +37,7 @@
 //! - [`card`], [`network`], [`guard`]: a network card, what travels, and who may touch it;
 //! - [`scenario`], [`shrink`]: what is played, and the shortest run that still fails;
 //! - [`trace`], [`failure`]: what happened, and what was found;
+//! - [`firmware`]: what loader and firmware leave in memory, for tests of what the kernel makes of it;
 //! - [`account`], [`heap`]: what there is of everything, to see that nothing leaks;
 //! - [`checks`], [`coverage`]: how often what was checked, and where revocations came;
 //! - [`plant`]: faults that are planted, to see that they are found;
@@ -53,6 +54,7 @@ pub mod coverage;
 pub mod exchange;
 pub mod failure;
 pub mod fiber;
+pub mod firmware;
 pub mod guard;
 pub mod heap;
 pub mod image;

@@ -1,6 +1,6 @@
-//! The local APIC (in xAPIC mode) and the I/O APICs.
+//! The local APIC, in xAPIC mode.
 //!
-//! Intel SDM vol. 3A, chapter 11; 82093AA I/O APIC data sheet.
+//! Intel SDM vol. 3A, chapter 11.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -73,48 +73,4 @@ pub fn start_timer(ticks: u32) {
 /// Ticks that the timer has left.
 pub fn timer_left() -> u32 {
     read(register::CURRENT_COUNT)
-}
-
-/// Where an I/O APIC is, and which interrupts it serves.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct IoApic {
-    /// Physical address; 0 for none.
-    pub address: u64,
-    /// First global interrupt.
-    pub first: u32,
-}
-
-impl IoApic {
-    fn access(&self, index: u32, value: Option<u32>) -> u32 {
-        let select = physical(self.address).cast::<u32>();
-        let window = physical(self.address + 0x10).cast::<u32>();
-        // SAFETY: the two registers of an I/O APIC that ACPI names and that is mapped uncached.
-        unsafe {
-            select.write_volatile(index);
-            if let Some(value) = value {
-                window.write_volatile(value);
-            }
-            window.read_volatile()
-        }
-    }
-
-    /// Global interrupts that it serves.
-    pub fn lines(&self) -> u32 {
-        (self.access(1, None) >> 16 & 0xff) + 1
-    }
-
-    /// Routes a global interrupt to a vector of this CPU, masked.
-    pub fn route(&self, interrupt: u32, vector: u8, low_active: bool, level: bool) {
-        let index = 0x10 + 2 * (interrupt - self.first);
-        let mode = u32::from(low_active) << 13 | u32::from(level) << 15;
-        self.access(index + 1, Some(u32::from(identity()) << 24));
-        self.access(index, Some(u32::from(vector) | mode | MASKED));
-    }
-
-    /// Masks or unmasks a global interrupt.
-    pub fn mask(&self, interrupt: u32, masked: bool) {
-        let index = 0x10 + 2 * (interrupt - self.first);
-        let entry = self.access(index, None) & !MASKED;
-        self.access(index, Some(entry | if masked { MASKED } else { 0 }));
-    }
 }

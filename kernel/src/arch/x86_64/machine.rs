@@ -6,6 +6,7 @@ use kernel::error::{DEVICE, Status};
 use kernel::frame::Frame;
 use kernel::machine::{Machine, Source, Trigger, Width};
 use kernel::msix::Functions;
+use kernel::platform::Platform;
 use kernel::ram::{REGIONS, Region};
 use x86_64::PhysAddr;
 use x86_64::instructions::port::Port;
@@ -15,9 +16,8 @@ use x86_64::structures::paging::PhysFrame;
 
 use super::entry::DEVICE_VECTORS;
 use super::memory::{PHYSICAL_BASE, physical};
-use super::platform::Platform;
 use super::random::Random;
-use super::{descriptors, entry, pci, serial, time, watch};
+use super::{descriptors, entry, io_apic, pci, serial, time, watch};
 
 /// Physical addresses of chipset registers: I/O APICs, timers, IOMMUs, local APICs, firmware.
 const CHIPSET: Range<u64> = 0xfec0_0000..0x1_0000_0000;
@@ -167,7 +167,7 @@ unsafe impl Machine for Pc {
     fn port_is_kernels(&self, port: u16) -> bool {
         // Interrupt controllers, interval timer, configuration space, power and exit.
         matches!(port, 0x20..=0x21 | 0xa0..=0xa1 | 0x40..=0x43 | 0x61 | 0xcf8..=0xcff)
-            || (self.exit_port != 0 && (self.exit_port..self.exit_port + 4).contains(&port))
+            || (self.exit_port != 0 && port.wrapping_sub(self.exit_port) < 4)
             || (self.platform.power_port != 0 && port.abs_diff(self.platform.power_port) < 2)
     }
 
@@ -199,8 +199,8 @@ unsafe impl Machine for Pc {
         match source {
             Source::Isa(line) => {
                 let (interrupt, low, level) = self.platform.isa[usize::from(line & 15)];
-                let apic = self.platform.io_apic(interrupt).ok_or(DEVICE)?;
-                apic.route(interrupt, vector, low, level);
+                let apic = self.platform.io_apic(interrupt, io_apic::lines);
+                io_apic::route(apic.ok_or(DEVICE)?, interrupt, vector, low, level);
                 Ok(if level { Trigger::Level } else { Trigger::Edge })
             }
             // A message is an event.
@@ -214,8 +214,8 @@ unsafe impl Machine for Pc {
         match source {
             Source::Isa(line) => {
                 let (interrupt, ..) = self.platform.isa[usize::from(line & 15)];
-                if let Some(apic) = self.platform.io_apic(interrupt) {
-                    apic.mask(interrupt, masked);
+                if let Some(apic) = self.platform.io_apic(interrupt, io_apic::lines) {
+                    io_apic::mask(apic, interrupt, masked);
                 }
             }
             Source::MsiX { function, entry } => pci::mask(self, function, entry, masked),

@@ -4,12 +4,13 @@
 //! at [`PHYSICAL_BASE`], never executable. The kernel's image is mapped at its link address with the
 //! rights of its sections. Nothing is mapped in the lower half.
 
+use core::ops::Range;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use kernel::frame::Frame;
+use kernel::physical::Physical;
+use kernel::pvh::{Handover, Unusable};
 use kernel::ram::{self, HUGE, PAGE, Ram, Region, Shortage, mappings};
-
-use super::pvh::Handover;
 
 /// Where physical memory is mapped.
 pub const PHYSICAL_BASE: u64 = 0xffff_8000_0000_0000;
@@ -48,6 +49,36 @@ pub fn mapped_end() -> u64 {
     MAPPED_END.load(Ordering::Relaxed)
 }
 
+/// The memory that is mapped at [`PHYSICAL_BASE`], as what loader and firmware say is read.
+pub struct Mapped(());
+
+impl Mapped {
+    /// All of it.
+    ///
+    /// # Safety
+    /// While this is used, nobody writes to the memory that is read through it.
+    pub unsafe fn new() -> Mapped {
+        Mapped(())
+    }
+}
+
+impl Physical for Mapped {
+    fn is_mapped(&self, range: Range<u64>) -> bool {
+        range.start <= range.end && range.end <= mapped_end()
+    }
+
+    fn bytes(&self, address: u64, length: usize) -> Option<&[u8]> {
+        let end = address.checked_add(length as u64)?;
+        if !self.is_mapped(address..end) {
+            return None;
+        }
+        // SAFETY:
+        // - all of the range is mapped for good, and any bytes are `u8`s;
+        // - nobody writes there, as whoever made `self` promised.
+        Some(unsafe { core::slice::from_raw_parts(physical(address), length) })
+    }
+}
+
 /// Physical address of a symbol of the kernel's image.
 fn image_address(symbol: &u8) -> u64 {
     core::ptr::from_ref(symbol) as u64 - KERNEL_BASE
@@ -60,14 +91,14 @@ pub struct Memory {
 
 impl Memory {
     /// Usable RAM, less the first MiB, the kernel's image and the archive.
-    pub fn new(handover: &Handover) -> Memory {
-        let mut ram = Ram::new(handover.regions());
+    ///
+    /// # Errors
+    /// There is no archive, or not in RAM.
+    pub fn new(handover: &Handover) -> Result<Memory, Unusable> {
         // SAFETY: symbols of the linker script; only their addresses count.
-        let image = unsafe { (image_address(&kernel_start), image_address(&kernel_end)) };
-        ram.take(image.0..image.1);
-        let (start, end) = handover.archive;
-        ram.take(start & !(PAGE - 1)..end.saturating_add(PAGE - 1) & !(PAGE - 1));
-        Memory { ram }
+        let image = unsafe { image_address(&kernel_start)..image_address(&kernel_end) };
+        let ram = handover.ram(image)?;
+        Ok(Memory { ram })
     }
 
     /// Keeps so many pages, those of the lowest addresses. Answers how many nobody will use.

@@ -4,12 +4,11 @@ pub mod apic;
 pub mod boot;
 pub mod descriptors;
 pub mod entry;
+pub mod io_apic;
 pub mod machine;
 pub mod memory;
 pub mod panic;
 pub mod pci;
-pub mod platform;
-pub mod pvh;
 pub mod random;
 pub mod serial;
 pub mod time;
@@ -90,6 +89,20 @@ pub fn set_control_registers() -> bool {
         Cr0::write(paging | Cr0Flags::WRITE_PROTECT | Cr0Flags::EMULATE_COPROCESSOR);
     }
     extended.edx & 1 << 26 != 0
+}
+
+/// First physical address that the CPU can't name (Intel SDM vol. 3A, 4.1.4).
+pub fn addresses_end() -> u64 {
+    use core::arch::x86_64::__cpuid;
+    const WIDTHS: u32 = 0x8000_0008;
+    let has_widths = __cpuid(0x8000_0000).eax >= WIDTHS;
+    let width = if has_widths {
+        __cpuid(WIDTHS).eax & 0xff
+    } else {
+        36
+    };
+    // 52 bits are what a table's entry has room for.
+    1 << width.clamp(32, 52)
 }
 
 /// Silences the two interrupt controllers of the PC/AT.

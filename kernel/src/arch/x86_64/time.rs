@@ -44,11 +44,6 @@ pub fn frequency() -> u64 {
     FREQUENCY.load(Ordering::Relaxed)
 }
 
-/// Nanoseconds on the time-stamp counter.
-pub fn nanoseconds() -> u64 {
-    (u128::from(ticks()) * 1_000_000_000 / u128::from(frequency())) as u64
-}
-
 /// Measures both clocks, in 10 ms, or in 30 if the CPU was elsewhere at each wrong moment. False
 /// where nothing tells their rates.
 pub fn calibrate() -> bool {
