@@ -16,9 +16,9 @@ use crate::progress::Step;
 use crate::setup;
 
 /// The targets, as `tests/fuzz` names them: a test compares.
-pub const TARGETS: [&str; 12] = [
+pub const TARGETS: [&str; 16] = [
     "frame", "merge", "stack", "http", "queue", "ring", "manifest", "console", "archive", "boot",
-    "image", "study",
+    "image", "platform", "handover", "ram", "genesis", "study",
 ];
 /// Runs of a target for each seed that is asked for.
 const RUNS: u64 = 10_000;

@@ -37,6 +37,10 @@ pub const TARGETS: &[Target] = &[
     targets::archive::TARGET,
     targets::boot::TARGET,
     targets::image::TARGET,
+    targets::platform::TARGET,
+    targets::handover::TARGET,
+    targets::ram::TARGET,
+    targets::genesis::TARGET,
     targets::study::TARGET,
 ];
 

@@ -24,7 +24,7 @@ fn run(bytes: &[u8]) {
 }
 
 /// A header of a tar file, and the contents.
-fn file(path: &str, contents: &[u8]) -> Vec<u8> {
+pub fn file(path: &str, contents: &[u8]) -> Vec<u8> {
     let mut block = vec![0; 512];
     block[..path.len()].copy_from_slice(path.as_bytes());
     block[100..108].copy_from_slice(b"0000644\0");
