@@ -7,7 +7,8 @@
 //! Only calls count that had begun before. (Tokens grow, so that is told by the token.) What was seen to
 //! wait by the first walk and by the last waited all the time, and if no `Resume` moved meanwhile, its
 //! answer was in one place all the time. So if the first and the last walk saw the same calls, the walk
-//! between them must have seen exactly their answers.
+//! between them must have seen exactly their answers. If they did not, the walks begin anew, for the same
+//! calls: those that are short have ended by then, and an answer that was lost is never short.
 
 use abi::cap::Kind;
 
@@ -103,8 +104,7 @@ impl<M: Machine> Kernel<'_, M> {
         demand!(
             waiting == answers,
             Violation::Calls {
-                waiting: waiting.count,
-                answers: answers.count
+                counts: Some((waiting.count, answers.count))
             }
         );
         Ok(())

@@ -53,12 +53,12 @@ pub struct Cursor {
     /// Calls could not be compared.
     pub(super) uncompared: bool,
     pub(super) phase: Phase,
-    /// How often calls were looked at in vain.
+    /// How often objects, or calls, were looked at in vain.
     pub(super) tries: u8,
     /// The next object, frame, place or priority.
     pub(super) index: u32,
-    /// The next part of it.
-    pub(super) part: u8,
+    /// The next part of it: 0 its row, or one more than an entry.
+    pub(super) part: u16,
     /// What the phase has added up.
     pub(super) sums: [u64; 4],
 }
@@ -89,9 +89,9 @@ impl Cursor {
                 0
             };
         let first = flags
-            | (self.phase as u64) << 8
+            | (self.phase as u64) << 2
+            | u64::from(self.tries) << 8
             | u64::from(self.part) << 16
-            | u64::from(self.tries) << 24
             | u64::from(self.index) << 32;
         let [a, b, c, d] = self.sums;
         [first, a, b, c, d]
@@ -104,9 +104,9 @@ impl Cursor {
         Some(Cursor {
             whole: first & Cursor::WHOLE != 0,
             uncompared: first & Cursor::UNCOMPARED != 0,
-            phase: Phase::from_u8((first >> 8) as u8)?,
-            part: (first >> 16) as u8,
-            tries: (first >> 24) as u8,
+            phase: Phase::from_u8((first >> 2) as u8 & 0x3f)?,
+            tries: (first >> 8) as u8,
+            part: (first >> 16) as u16,
             index: (first >> 32) as u32,
             sums,
         })

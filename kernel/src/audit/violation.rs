@@ -81,10 +81,9 @@ pub enum Violation {
     /// Calls that wait for an answer, and those who may answer them, are not one to one: a caller
     /// waits for ever, or could be answered twice.
     Calls {
-        /// Processes that wait for an answer.
-        waiting: u32,
-        /// Answers that somebody can still give.
-        answers: u32,
+        /// Processes that wait for an answer, and answers that somebody can still give, where both were
+        /// counted at one instant.
+        counts: Option<(u32, u32)>,
     },
     /// Translations were taken away, and nobody made the CPU forget them.
     Flush,
@@ -136,10 +135,15 @@ impl core::fmt::Display for Violation {
             Violation::Process { oid, what } => write!(f, "process {}: {what}", oid.0),
             Violation::List { oid, what } => write!(f, "at object {}: {what}", oid.0),
             Violation::Timer { place } => write!(f, "place {place} of the timers is wrong"),
-            Violation::Calls { waiting, answers } => write!(
+            Violation::Calls {
+                counts: Some((waiting, answers)),
+            } => write!(
                 f,
                 "{waiting} calls wait and {answers} answers can be given, or not to the same calls"
             ),
+            Violation::Calls { counts: None } => {
+                f.write_str("calls wait that nobody can answer, or answers can be given twice")
+            }
             Violation::Flush => f.write_str("translations were taken away and not forgotten"),
             Violation::Census {
                 what,

@@ -251,12 +251,12 @@ fn a_cursor_that_was_made_up_is_refused_or_leads_to_the_end() {
         let words = [method::AUDIT, word, u64::MAX, u64::MAX, 0, 7];
         status_of(&parties, injector, FREE, &words, &[])
     };
-    assert_eq!(ask(9 << 8), errno(EINVAL));
-    assert_eq!(ask(0xff << 8), errno(EINVAL));
+    assert_eq!(ask(9 << 2), errno(EINVAL));
+    assert_eq!(ask(0x3f << 2), errno(EINVAL));
     parties.audit_each_step(false);
     for phase in 0..9u64 {
-        for (index, part) in [(0, 0xff), (u64::from(u32::MAX), 3), (100, 200)] {
-            let status = ask(phase << 8 | part << 16 | 0xff << 24 | index << 32);
+        for (index, part) in [(0, 0xffff), (u64::from(u32::MAX), 3), (100, 512)] {
+            let status = ask(phase << 2 | 0xff << 8 | part << 16 | index << 32);
             assert!(
                 status == OK || status == abi::error::MORE,
                 "{phase} {index}"
