@@ -22,7 +22,7 @@ use crate::faults::{Campaign, Extent, Level, Totals};
 /// The names of the checks.
 const SHORT: &str = "faults: a short campaign";
 const PLANTED: &str = "faults: a planted fault fails a campaign";
-const SWEPT: &str = "faults: two scenarios swept in QEMU";
+const SWEPT: &str = "faults: three scenarios swept in QEMU";
 const BOUNDED: &str =
     "faults: interrupts are never off for more than 20,000 instructions of the sweep";
 const PLANTED_SWEPT: &str = "faults: a planted fault fails a sweep";
@@ -32,7 +32,7 @@ const PLANTED_PAIR: [&str; 2] = ["attach", "bank"];
 /// What stands for each planted fault.
 const ALL: &str = "all";
 /// The scenarios of the short sweep, and what is destroyed in them.
-const SWEPT_SCENARIOS: [&str; 2] = ["receive-flip,attach", "bank"];
+const SWEPT_PAIRS: [[&str; 2]; 2] = [["receive-flip,attach", "bank"], ["netstack-tcp", "session"]];
 /// Seeds of the short campaign: a few seconds.
 const SEEDS: u64 = 20;
 
@@ -186,15 +186,23 @@ pub(super) fn check(checkout: &Checkout, options: &TestOptions) -> Tally {
     tally
 }
 
-/// Two scenarios, each point of them. Nothing, if they can't be swept.
+/// Three scenarios, each point of them. Nothing, if they can't be swept.
 fn short_sweep() -> Vec<Row> {
-    let [scenario, target] = SWEPT_SCENARIOS.map(|name| Some(name.to_owned()));
-    let sweep = Sweep {
-        scenario,
-        target,
-        ..Sweep::default()
+    let swept = || -> Result<Vec<Row>> {
+        let prepared = Prepared::new()?;
+        let mut rows = Vec::new();
+        for pair in SWEPT_PAIRS {
+            let [scenario, target] = pair.map(|name| Some(name.to_owned()));
+            let sweep = Sweep {
+                scenario,
+                target,
+                ..Sweep::default()
+            };
+            rows.extend(sweep.play(&prepared)?);
+        }
+        Ok(rows)
     };
-    let rows = Prepared::new().and_then(|prepared| sweep.play(&prepared));
+    let rows = swept();
     match &rows {
         Ok(rows) if is_sound(rows) && is_bounded(rows) => {}
         Ok(rows) => println!("{}", sweep_table(rows, None)),

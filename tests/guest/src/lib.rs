@@ -13,7 +13,7 @@
 //! | `runtime` | loses memory, heap and slots, and goes on | the reset capability; a bank of 300 |
 //! | `checker` | stands in for `netstack`: checks numbered frames, searches its receive memory | what a stack gets |
 //! | `fuzzer` | has hostile processes invoke by a grammar, and looks at what they come by | init's place; `bin/fuzzer` in the archive |
-//! | `sweep` | revokes at each kernel entry of each scenario, over the simulated wire | init's place; `bin/ethdrv` and `bin/swept` in the archive |
+//! | `sweep` | revokes at each kernel entry of each scenario, over the simulated wire | init's place; `bin/ethdrv`, `bin/netstack` and `bin/swept` in the archive |
 //! | `swept` | the sweep's clients and its injector | what `sweep` gives |
 //! | `rogue` | stands in for `netstack`, honest or hostile by the user's name | what a stack gets |
 //!

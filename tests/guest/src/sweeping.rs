@@ -62,24 +62,36 @@ fn byte(number: u64, at: usize) -> u8 {
     }
 }
 
+/// Writes the payload with a number: as long as `into`, and long enough for the number.
+pub fn fill(into: &mut [u8], number: u64) {
+    for (at, to) in into.iter_mut().enumerate() {
+        *to = byte(number, at);
+    }
+}
+
+/// The number of a whole payload: each byte is right.
+pub fn number_of(payload: &[u8]) -> Option<u64> {
+    let number = u64::from_le_bytes(*payload.first_chunk()?);
+    let mut bytes = payload.iter().enumerate();
+    bytes
+        .all(|(at, value)| *value == byte(number, at))
+        .then_some(number)
+}
+
 /// Writes the frame with a number: as long as `into`.
 pub fn write(into: &mut [u8], to: [u8; 6], from: [u8; 6], number: u64) {
     let (header, payload) = into.split_at_mut(HEADER);
     header[..6].copy_from_slice(&to);
     header[6..12].copy_from_slice(&from);
     header[12..].copy_from_slice(&TYPE);
-    for (at, to) in payload.iter_mut().enumerate() {
-        *to = byte(number, at);
-    }
+    fill(payload, number);
 }
 
 /// The number of a whole frame: who it is from, and to whom, is as said, and each byte is right.
 pub fn read(frame: &[u8], to: [u8; 6], from: [u8; 6]) -> Option<u64> {
     let (header, payload) = frame.split_at_checked(HEADER)?;
-    let number = u64::from_le_bytes(*payload.first_chunk()?);
     let addressed = header[..6] == to && header[6..12] == from && header[12..] == TYPE;
-    let mut bytes = payload.iter().enumerate();
-    (addressed && bytes.all(|(at, value)| *value == byte(number, at))).then_some(number)
+    number_of(payload).filter(|_| addressed)
 }
 
 #[cfg(test)]

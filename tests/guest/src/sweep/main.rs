@@ -2,9 +2,9 @@
 //! at the n-th kernel entry from where the scenario begins, until the scenario is over before that.
 //!
 //! It stands in init's place (`init=sweep`), and is the *wire process* of [`ethdrv::wire`] and the host
-//! beyond. What is real: kernel, spacebank, driver, and two clients with sessions of their own. One of
-//! them, the *witness*, is never revoked: each of its frames must come back, in order, whatever happens
-//! to the other, the *victim*. After each point the kernel is audited, storage is counted, and everybody
+//! beyond. What is real: kernel, spacebank, driver, and two clients with sessions of their own, which in
+//! some scenarios are TCP/IP stacks. One of them, the *witness*, is never revoked: each of its frames must
+//! come back, in order, whatever happens to the other, the *victim*. After each point the kernel is audited, storage is counted, and everybody
 //! who should live is looked at; then all is as it was, for the next.
 //!
 //! It is less urgent than all others, so when it runs, they have done all they could: nothing here waits
@@ -18,13 +18,18 @@
 
 extern crate alloc;
 
+mod datagram;
 mod driver;
+mod host;
+mod injector;
 mod options;
 mod point;
 mod promises;
 mod relics;
 mod rig;
 mod scenario;
+mod stack;
+mod stacks;
 mod start;
 mod traffic;
 mod user;
@@ -41,6 +46,8 @@ rt::entry!(main);
 pub enum Failure {
     /// Something could not be started, or asked for.
     During(&'static str, guest::children::Failed),
+    /// A stack could not be started, as init would say it.
+    Stack(init::failure::Failure),
     /// The wire's rings.
     Wire(ring::Error),
     /// What is wrong.
@@ -53,12 +60,19 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Failure::During(what, error) => write!(f, "{what}: {error}"),
+            Failure::Stack(failure) => failure.fmt(f),
             Failure::Wire(error) => write!(f, "the wire: {error}"),
             Failure::Wrong(what) => f.write_str(what),
             Failure::Count(what, found, expected) => {
                 write!(f, "{what}: {found}, and should be {expected}")
             }
         }
+    }
+}
+
+impl From<init::failure::Failure> for Failure {
+    fn from(failure: init::failure::Failure) -> Failure {
+        Failure::Stack(failure)
     }
 }
 

@@ -10,6 +10,7 @@ use crate::options::Options;
 use crate::promises;
 use crate::rig::{PROBE, Rig, Storage};
 use crate::scenario::{Scenario, Target};
+use crate::user::Runs;
 use crate::{Failure, during};
 
 /// Free frames are looked through after every so many points.
@@ -31,6 +32,11 @@ pub fn sweep(
     let (first, every) = options.part;
     // Once without, so that whoever keeps something from then on does; once to see what it does.
     play(rig, scenario, target, 0)?;
+    if target == Target::Driver {
+        // A second driver takes slots while the first one's are still in use.
+        rig.revive(scenario)?;
+        rig.end_victim();
+    }
     let shown = |rig: &Rig| scenario.shows.map(|counter| rig.counter(counter));
     let before = shown(rig);
     let (reading, storage) = play(rig, scenario, target, 0)?;
@@ -215,10 +221,16 @@ fn play(
     } else {
         acted?;
     }
-    if counted.stopped && scenario.is_told(target) && !rig.port_is_idle() {
+    if counted.stopped && scenario.is_told(target) && !rig.session_is_over(scenario.runs) {
         return Err(Failure::Wrong(
             "the driver wasn't told that a session's memory is gone",
         ));
+    }
+    if !killed && scenario.talks {
+        rig.witness_was_heard()?;
+    }
+    if scenario.runs == Runs::Stack && !(counted.stopped && target == Target::Bank) {
+        rig.stack_goes_on(scenario)?;
     }
     rig.all_is_well()?;
     rig.promises.are_kept()?;
@@ -228,7 +240,7 @@ fn play(
             "the victim stopped, whose session alone was revoked",
         ));
     }
-    rig.victim.end();
+    rig.end_victim();
     rig.relics.are_void()?;
     let storage = rig.storage(n.is_multiple_of(WHOLE))?;
     if !rig.port_is_idle() {
@@ -254,10 +266,10 @@ fn tell_place() {
     };
     let length = place.name.iter().position(|byte| *byte == 0);
     let name = core::str::from_utf8(&place.name[..length.unwrap_or(16)]).unwrap_or("?");
-    let image = if name == "client" || name == "injector" {
-        "swept"
-    } else {
-        name
+    let image = match name {
+        "client" | "injector" => "swept",
+        "witness" | "victim" => "netstack",
+        name => name,
     };
     say!("sweep: stopped {name} before {}", Shown(place.entry));
     say!("    #0 {image} {:#x}", place.instruction);

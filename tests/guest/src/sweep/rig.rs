@@ -1,42 +1,33 @@
 //! Everything that runs, and the state that it is in before each point.
 
 use abi::boot::slot;
-use abi::cap::Rights;
 use abi::method::process::state;
 use dev::admin::PortState;
 use dev::settings::{Pinning, Receive, Strategy};
 use dev::statistics::Counter;
-use guest::children::{BANK, Nursery};
-use guest::sweeping::{Role, bit, grant};
+use guest::children::BANK;
 use init::archive::Archive;
 use init::boot::Boot;
-use init::host::priority;
-use rt::child::{Child, Grant, Program};
 use rt::{Kernel, RevocableMapping};
-use sys::bank::Bank;
-use sys::object::{Clock, Notify, Probe, Process};
+use sys::object::{Clock, Probe, Process};
 use sys::{Cap, Sys};
 
 use crate::driver::Driver;
+use crate::host::Host;
+use crate::injector::Injector;
 use crate::options::Options;
 use crate::promises::Promises;
 use crate::relics::Relics;
 use crate::scenario::{Scenario, Target};
-use crate::start::{archive, image, postcard, start_program, take};
+use crate::stacks::{VICTIM, WITNESS};
+use crate::start::{archive, take};
 use crate::traffic::Stream;
-use crate::user::{Attachment, Order, User};
+use crate::user::{Attachment, Order, Runs, User};
 use crate::{Failure, during};
 
-const WITNESS: [u8; 6] = [2, 0, 0, 0, 0, 1];
-const VICTIM: [u8; 6] = [2, 0, 0, 0, 0, 2];
-/// Nobody is more urgent than the injector.
-const URGENT: u8 = 62;
-/// One who takes its time is less urgent than the clients, and more so than this program.
-const LEISURELY: u8 = priority::INIT + 2;
-/// Limit of its bank.
-const INJECTOR_LIMIT: u64 = 128;
-/// Notification bits of this program's.
-const DONE_BIT: u64 = 1;
+/// Addresses of the witness and of the victim.
+const MACS: [[u8; 6]; 2] = [[2, 0, 0, 0, 0, 1], [2, 0, 0, 0, 0, 2]];
+/// The notification bit of this program's that its timer sets.
 const TIMER_BIT: u64 = 2;
 /// How long a port takes to earn the right to attach again, in nanoseconds.
 const EARNED: u64 = 150_000_000;
@@ -72,17 +63,19 @@ pub struct Rig {
     pub streams: [Stream; 2],
     /// Their ports.
     pub ports: [Attachment; 2],
+    /// The host that they talk to where they are stacks.
+    pub host: Host,
     /// Where `try_copy` lies in the driver.
     pub copies: (u64, u64),
     /// What was the victim's.
     pub relics: Relics,
     /// What the kernel owes to everybody.
     pub promises: Promises,
+    /// The victim's session before it begins, by its serial number; 0 for none.
+    pub serial: u64,
     archive: Archive<'static>,
     frames: u64,
-    injector: Child,
-    /// The injector's notification.
-    now: Cap<Notify>,
+    injector: Injector,
     /// What it is told to destroy.
     aim: Target,
 }
@@ -93,26 +86,30 @@ impl Rig {
         let archive = archive(boot)?;
         let driver = Driver::start(&archive, Cap::at(take()?), |_| Ok(()))?;
         let function = driver.function;
-        let ports = make_ports(&driver, Pinning::Session)?;
-        let (mut witness, victim) = (User::new(WITNESS)?, User::new(VICTIM)?);
+        let mut witness = User::new(&archive, "witness", MACS[0])?;
+        let victim = User::new(&archive, "victim", MACS[1])?;
+        let host = Host::new([witness.address(), victim.address()]);
+        let ports = make_ports(&driver, [&witness, &victim], Pinning::Session)?;
+        witness.open_bank()?;
         witness.start(&archive, &ports[0])?;
-        let (injector, now) = start_injector(&archive)?;
-        let rig = Rig {
+        let injector = Injector::start(&archive)?;
+        let mut rig = Rig {
             driver,
             witness,
             victim,
-            streams: [Stream::new(WITNESS), Stream::new(VICTIM)],
+            streams: MACS.map(Stream::new),
             ports,
+            host,
             copies: options.copies,
             relics: Relics::new()?,
             promises: Promises::new(function)?,
+            serial: 0,
             archive,
             frames: boot.frames.into(),
             injector,
-            now,
             aim: Target::Bank,
         };
-        rig.attach(&rig.witness, 0)?;
+        rig.attach_witness()?;
         Ok(rig)
     }
 
@@ -125,10 +122,10 @@ impl Rig {
         self.driver.window(number).or_else(port)?.memory()
     }
 
-    /// Lets time pass: under instruction counting it costs none.
-    fn pause(&self) -> Result<(), Failure> {
+    /// Lets nanoseconds pass: under instruction counting that costs no time.
+    pub fn pause(&self, nanoseconds: u64) -> Result<(), Failure> {
         let now = || CLOCK.now(&Kernel).map_err(during("reading the clock"));
-        let until = now()?.nanoseconds + EARNED;
+        let until = now()?.nanoseconds + nanoseconds;
         while now()?.nanoseconds < until {
             CLOCK
                 .arm(&Kernel, until, TIMER_BIT)
@@ -138,27 +135,35 @@ impl Rig {
         Ok(())
     }
 
-    fn attach(&self, user: &User, port: usize) -> Result<(), Failure> {
-        user.order(Order::Attach);
-        match user.is_attached(&self.driver, &self.ports[port]) {
-            true => Ok(()),
-            false => Err(Failure::Wrong("a client can't attach")),
-        }
+    fn attach_witness(&mut self) -> Result<(), Failure> {
+        self.witness.order(Order::Attach);
+        self.until("the witness can't attach", |rig| {
+            Ok(rig.witness.is_attached(&rig.driver, &rig.ports[0]))
+        })
+    }
+
+    pub fn attach_victim(&mut self) -> Result<(), Failure> {
+        self.victim.order(Order::Attach);
+        self.until("the victim can't attach", |rig| {
+            Ok(rig.victim.is_attached(&rig.driver, &rig.ports[1]))
+        })
+    }
+
+    /// Starts what the victim runs.
+    pub fn start_victim(&mut self) -> Result<(), Failure> {
+        self.victim.start(&self.archive, &self.ports[1])
     }
 
     /// Makes the ports anew, as a scenario wants them; the witness attaches again.
     pub fn set_up(&mut self, scenario: &Scenario) -> Result<(), Failure> {
+        self.witness.run(scenario.runs);
+        self.victim.run(scenario.runs);
+        self.streams[0].address = self.witness.stack_address();
+        self.streams[1].address = self.victim.stack_address();
         for port in &mut self.ports {
             port.remove(&self.driver)?;
         }
-        let priority = match scenario.slowly {
-            true => LEISURELY,
-            false => URGENT,
-        };
-        self.injector
-            .process
-            .set_priority(&Kernel, priority)
-            .map_err(during("setting the injector's priority"))?;
+        self.injector.hurry(!scenario.slowly)?;
         self.renew_ports(scenario)?;
         self.use_up_pool(scenario)
     }
@@ -175,13 +180,16 @@ impl Rig {
     }
 
     fn renew_ports(&mut self, scenario: &Scenario) -> Result<(), Failure> {
-        self.ports = make_ports(&self.driver, scenario.pinning)?;
+        let users = [&self.witness, &self.victim];
+        self.ports = make_ports(&self.driver, users, scenario.pinning)?;
         self.set_receive(scenario.receive)?;
-        match self.witness.is_there() {
-            true => self.witness.give_port(&self.ports[0])?,
-            false => self.witness.start(&self.archive, &self.ports[0])?,
+        if self.witness.is_there() {
+            self.witness.give_port(&self.ports[0])?;
+        } else {
+            self.witness.open_bank()?;
+            self.witness.start(&self.archive, &self.ports[0])?;
         }
-        self.attach(&self.witness, 0)
+        self.attach_witness()
     }
 
     fn set_receive(&self, receive: Receive) -> Result<(), Failure> {
@@ -196,16 +204,26 @@ impl Rig {
 
     /// Starts the victim; it attaches, and frames come, if the scenario wants that.
     pub fn prepare(&mut self, scenario: &Scenario) -> Result<(), Failure> {
-        self.victim.start(&self.archive, &self.ports[1])?;
-        self.pause()?;
+        self.victim.open_bank()?;
+        if scenario.attached || scenario.runs == Runs::Client {
+            self.start_victim()?;
+        }
+        // Who loses a session may attach twice.
+        self.pause(2 * EARNED)?;
+        // The witness may have asked the host something meanwhile.
+        self.listen()?;
         if scenario.attached {
-            self.attach(&self.victim, 1)?;
+            self.attach_victim()?;
             if scenario.receive.strategy != Strategy::Copy {
                 self.drain(SHUFFLED)?;
             }
             self.traffic(scenario.before, true)?;
             self.nothing_is_missing()?;
         }
+        if scenario.talks {
+            self.talk_with_witness()?;
+        }
+        self.serial = self.current_serial();
         // The same objects were sold again.
         self.relics.are_void()?;
         self.relics.keep(self.victim.bank)?;
@@ -216,19 +234,16 @@ impl Rig {
     /// Tells the injector what to destroy.
     pub fn aim(&mut self, target: Target) -> Result<(), Failure> {
         self.aim = target;
-        aim_at(
-            &self.injector,
-            match target {
-                Target::Bank => self.victim.bank,
-                Target::Session => self.victim.session,
-                Target::Driver => self.driver.bank,
-            },
-        )
+        self.injector.aim(match target {
+            Target::Bank => self.victim.bank,
+            Target::Session => self.victim.session,
+            Target::Driver => self.driver.bank,
+        })
     }
 
     /// Arms the probe: at the n-th entry, or instruction of `try_copy`. 0 counts only.
     pub fn arm(&self, scenario: &Scenario, n: u64) -> Result<(), Failure> {
-        let told = self.now.address();
+        let told = self.injector.now.address();
         match scenario.copies {
             false => PROBE.arm(&Kernel, n, told, 0),
             true => PROBE.step(&Kernel, self.driver.process(), self.copies, n, told),
@@ -238,8 +253,14 @@ impl Rig {
 
     /// Starts the driver again after its death, and all that goes with it.
     pub fn revive(&mut self, scenario: &Scenario) -> Result<(), Failure> {
-        self.victim.end();
+        match scenario.runs {
+            Runs::Client => self.victim.end(),
+            Runs::Stack => self.victim.lose_driver(),
+        }
         self.restart(scenario)?;
+        if scenario.runs == Runs::Stack {
+            self.stack_finds_driver()?;
+        }
         self.use_up_pool(scenario)
     }
 
@@ -250,18 +271,28 @@ impl Rig {
         self.driver.end()?;
         self.ports.iter_mut().for_each(Attachment::forget);
         let made = |bank| match self.aim {
-            Target::Driver => aim_at(&self.injector, bank),
+            Target::Driver => self.injector.aim(bank),
             Target::Bank | Target::Session => Ok(()),
         };
         self.driver = Driver::start(&self.archive, self.driver.function, made)?;
-        self.streams.iter_mut().for_each(Stream::forget);
+        self.streams.iter_mut().for_each(Stream::excuse);
         self.renew_ports(scenario)
     }
 
     /// Starts everything again, whatever state it is in.
     pub fn start_over(&mut self, scenario: &Scenario) -> Result<(), Failure> {
         self.witness.end();
-        self.revive(scenario)
+        self.end_victim();
+        self.host.forget(WITNESS);
+        self.revive(scenario)?;
+        self.end_victim();
+        Ok(())
+    }
+
+    /// Ends the victim, whoever is left of it.
+    pub fn end_victim(&mut self) {
+        self.victim.end();
+        self.host.forget(VICTIM);
     }
 
     /// Everybody who was not revoked lives, and is served.
@@ -275,7 +306,7 @@ impl Rig {
         };
         for (lives, dead) in [
             (waits(spacebank), "spacebank doesn't wait for anybody"),
-            (waits(self.injector.process), "the injector doesn't wait"),
+            (waits(self.injector.process()), "the injector doesn't wait"),
             (
                 self.driver.is_alive(),
                 "the driver doesn't wait for anything",
@@ -348,50 +379,17 @@ impl Rig {
     }
 }
 
-fn make_ports(driver: &Driver, pinning: Pinning) -> Result<[Attachment; 2], Failure> {
-    let mut first = Attachment::make(driver, WITNESS, pinning)?;
-    match Attachment::make(driver, VICTIM, pinning) {
+fn make_ports(
+    driver: &Driver,
+    [witness, victim]: [&User; 2],
+    pinning: Pinning,
+) -> Result<[Attachment; 2], Failure> {
+    let mut first = Attachment::make(driver, &witness.settings(pinning))?;
+    match Attachment::make(driver, &victim.settings(pinning)) {
         Ok(second) => Ok([first, second]),
         Err(failure) => {
             first.forget();
             Err(failure)
         }
     }
-}
-
-/// Tells the injector which bank to destroy.
-fn aim_at(injector: &Child, bank: Cap<Bank>) -> Result<(), Failure> {
-    injector
-        .root
-        .put(&Kernel, grant::VICTIM, bank.address(), Rights::FULL)
-        .map_err(during("aiming"))
-}
-
-fn start_injector(archive: &Archive<'_>) -> Result<(Child, Cap<Notify>), Failure> {
-    let [bank, weak, done, now] = [take()?, take()?, take()?, take()?];
-    let bank = Cap::at(bank);
-    BANK.sub_bank(&Kernel, INJECTOR_LIMIT, false, bank)
-        .map_err(during("making the injector's bank"))?;
-    guest::children::SELF
-        .make_notify(&Kernel, DONE_BIT, done)
-        .map_err(during("making a notification"))?;
-    let mut nursery = Nursery::new().map_err(during("preparing to start the injector"))?;
-    let child = start_program(
-        &mut nursery,
-        Program {
-            arguments: &postcard(&Role::Injector)?,
-            priority: URGENT,
-            stack_pages: 4,
-            ..Program::new("injector", &image(archive, "bin/swept")?, bank)
-        },
-        weak,
-        &[Grant::new(grant::DONE, done)],
-    );
-    nursery.end();
-    let child = child.map_err(during("starting the injector"))?;
-    child
-        .process
-        .make_notify(&Kernel, bit::NOW, now)
-        .map_err(during("making a notification"))?;
-    Ok((child, Cap::at(now)))
 }

@@ -6,7 +6,8 @@ use rt::Kernel;
 
 use crate::Failure;
 use crate::rig::Rig;
-use crate::user::Order;
+use crate::stacks::{VICTIM, WITNESS};
+use crate::user::{Order, Runs};
 
 /// What the injector destroys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,12 +35,17 @@ impl Target {
 pub struct Scenario {
     /// Its name.
     pub name: &'static str,
+    /// What both are.
+    pub runs: Runs,
     /// How both receive.
     pub receive: Receive,
     /// How long what they send from is pinned.
     pub pinning: Pinning,
-    /// The victim is attached before it begins.
+    /// The victim is attached before it begins. Otherwise a client waits for the order, and of a stack
+    /// there is nothing but its bank.
     pub attached: bool,
+    /// The host talks with stacks over TCP.
+    pub talks: bool,
     /// Instructions of `try_copy` are counted, not entries.
     pub copies: bool,
     /// The injector is less urgent than driver and clients: its first step comes at the entry, the others
@@ -78,15 +84,23 @@ const ALL: &[Target] = &[Bank, Session, Driver];
 /// The usual.
 const PLAIN: Scenario = Scenario {
     name: "",
+    runs: Runs::Client,
     receive: receive(Strategy::Copy, false),
     pinning: Pinning::Session,
     attached: true,
+    talks: false,
     copies: false,
     slowly: false,
     before: 2,
     act: receive_frames,
     shows: None,
     targets: ALL,
+};
+
+/// The usual with stacks.
+const STACKS: Scenario = Scenario {
+    runs: Runs::Stack,
+    ..PLAIN
 };
 
 const fn receive(strategy: Strategy, sealed: bool) -> Receive {
@@ -217,6 +231,27 @@ static SCENARIOS: &[Scenario] = &[
         targets: &[Bank, Session],
         ..PLAIN
     },
+    Scenario {
+        name: "netstack-attach",
+        attached: false,
+        act: start_stack,
+        targets: &[Bank, Driver],
+        ..STACKS
+    },
+    Scenario {
+        name: "netstack-udp",
+        receive: receive(Strategy::Flip, false),
+        act: receive_frames,
+        shows: Some(Counter::InPlace),
+        ..STACKS
+    },
+    Scenario {
+        name: "netstack-tcp",
+        receive: receive(Strategy::Hybrid, false),
+        talks: true,
+        act: talk,
+        ..STACKS
+    },
 ];
 
 /// All of them, with each of their targets.
@@ -293,5 +328,29 @@ fn destroy_bank(rig: &mut Rig, _: &Scenario) -> Result<(), Failure> {
 fn frame_of_the_victim(rig: &mut Rig, _: &Scenario) -> Result<(), Failure> {
     rig.arrive_with(false, COPIED)?;
     rig.tell()?;
+    rig.listen()
+}
+
+/// From the first step of its start until its address is in use.
+fn start_stack(rig: &mut Rig, _: &Scenario) -> Result<(), Failure> {
+    let started = rig.start_victim();
+    // Out of a bank that is gone nobody is started.
+    if rig.victim.bank.usage(&Kernel).is_ok() {
+        started?;
+    }
+    rig.traffic(2, true)
+}
+
+/// A connection to the victim, from its beginning to its end, while the one to the witness goes on.
+fn talk(rig: &mut Rig, _: &Scenario) -> Result<(), Failure> {
+    /// What is said to each, in bytes: less than a segment, several at once, and little again.
+    const SAID: [usize; 3] = [64, 4000, 300];
+    rig.call(VICTIM)?;
+    for bytes in SAID {
+        rig.host.say(WITNESS, bytes);
+        rig.host.say(VICTIM, bytes);
+        rig.listen()?;
+    }
+    rig.host.end(VICTIM);
     rig.listen()
 }

@@ -1,9 +1,12 @@
 //! Frames on the wire: numbered ones to both clients, and what comes back.
 
+use core::net::Ipv4Addr;
+
 use guest::sweeping::{HEADER, HOST, LONGEST, read, write};
 use sys::Mem;
 
 use crate::Failure;
+use crate::datagram::{self, Heard};
 use crate::rig::Rig;
 
 /// Lengths of frames: from short ones, which are packed into a page, to the longest, which fill buffers.
@@ -12,9 +15,13 @@ const LENGTHS: [usize; 4] = [64, 1200, 300, LONGEST];
 /// The frames of one client's.
 pub struct Stream {
     mac: [u8; 6],
+    /// The address of its stack: frames are datagrams then.
+    pub address: Option<Ipv4Addr>,
     /// The number of the next frame to it, and of the next one that should come back.
     sent: u64,
     expected: u64,
+    /// Frames of lower numbers may be lost.
+    excused: u64,
     /// Frames that came from it of its own accord.
     pub own: u64,
 }
@@ -24,25 +31,47 @@ impl Stream {
     pub fn new(mac: [u8; 6]) -> Stream {
         Stream {
             mac,
+            address: None,
             sent: FIRST,
             expected: FIRST,
+            excused: FIRST,
             own: 0,
         }
     }
 
     /// Frames that are still to come back.
     pub fn missing(&self) -> u64 {
-        self.sent - self.expected
+        self.sent - self.expected.max(self.excused)
     }
 
-    /// Whatever is under way is not waited for any more.
+    /// Whatever is under way is gone with a client.
     pub fn forget(&mut self) {
         self.expected = self.sent;
+    }
+
+    /// Whatever is under way may be lost with the driver. A stack may yet send some of it, which waited for
+    /// an address to be resolved.
+    pub fn excuse(&mut self) {
+        match self.address {
+            None => self.forget(),
+            Some(_) => self.excused = self.sent,
+        }
     }
 }
 
 /// The number of the first frame that is sent to a client.
 const FIRST: u64 = 1 << 32;
+
+/// What became of a frame that arrived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arrival {
+    /// It lies in a buffer.
+    Filled,
+    /// The buffer was gone.
+    Lost,
+    /// The driver has posted none, or is gone.
+    NoBuffer,
+}
 
 impl Rig {
     /// A frame to the witness, or to the victim, arrives: what DMA would do. `false`: the driver has posted
@@ -54,26 +83,36 @@ impl Rig {
 
     /// As `arrive`, with a frame of this length.
     pub fn arrive_with(&mut self, to_witness: bool, length: usize) -> Result<bool, Failure> {
-        let stream = match to_witness {
-            true => &mut self.streams[0],
-            false => &mut self.streams[1],
-        };
-        let Some(buffer) = self.driver.end.buffer()? else {
-            return Ok(false);
-        };
+        let which = usize::from(!to_witness);
+        let stream = &self.streams[which];
         let mut frame = [0; LONGEST];
-        write(&mut frame[..length], stream.mac, HOST, stream.sent);
-        if buffer.span.length < length {
+        let frame = &mut frame[..length];
+        match stream.address {
+            None => write(frame, stream.mac, HOST, stream.sent),
+            Some(address) => datagram::write(frame, stream.mac, address, stream.sent),
+        }
+        let arrival = self.arrive_frame(frame)?;
+        if arrival != Arrival::NoBuffer {
+            self.streams[which].sent += 1;
+        }
+        Ok(arrival == Arrival::Filled)
+    }
+
+    /// Any frame arrives.
+    pub fn arrive_frame(&mut self, frame: &[u8]) -> Result<Arrival, Failure> {
+        let Some(buffer) = self.driver.end.buffer()? else {
+            return Ok(Arrival::NoBuffer);
+        };
+        if buffer.span.length < frame.len() {
             return Err(Failure::Wrong("a posted buffer is too short"));
         }
-        stream.sent += 1;
         let window = self.window(buffer.span.window);
-        let written = window.map(|window| window.write(buffer.span.offset, &frame[..length]));
+        let written = window.map(|window| window.write(buffer.span.offset, frame));
         if written != Some(Ok(())) {
-            return Ok(false);
+            return Ok(Arrival::Lost);
         }
-        self.driver.end.filled(buffer.token, length)?;
-        Ok(true)
+        self.driver.end.filled(buffer.token, frame.len())?;
+        Ok(Arrival::Filled)
     }
 
     /// Lets the driver see what was done. When this returns, everybody has done all there was to do.
@@ -86,6 +125,9 @@ impl Rig {
 
     /// Takes in what was sent, until nothing more comes.
     pub fn listen(&mut self) -> Result<(), Failure> {
+        if self.speak()? {
+            self.tell()?;
+        }
         while self.driver.end.ask()? {
             let mut frame = [0; LONGEST];
             while let Some(pieces) = self.driver.end.sent()? {
@@ -107,6 +149,7 @@ impl Rig {
                 self.hear(&frame[..length])?;
             }
             self.driver.end.carried();
+            self.speak()?;
             self.tell()?;
         }
         Ok(())
@@ -118,7 +161,18 @@ impl Rig {
         let Some(stream) = self.streams.iter_mut().find(from) else {
             return Err(Failure::Wrong("a frame from nobody"));
         };
-        let Some(number) = read(frame, HOST, stream.mac) else {
+        let number = match stream.address {
+            None => read(frame, HOST, stream.mac),
+            Some(address) => match datagram::read(frame, address) {
+                Heard::Echo(number) => Some(number),
+                Heard::Wrong => None,
+                Heard::Other => {
+                    self.host.hear(frame);
+                    return Ok(());
+                }
+            },
+        };
+        let Some(number) = number else {
             return Err(Failure::Wrong("a frame that came back isn't what was sent"));
         };
         if number < FIRST {
@@ -126,10 +180,10 @@ impl Rig {
             return Ok(());
         }
         let is_witness = stream.mac == self.witness.mac;
-        let lost = number.wrapping_sub(stream.expected);
-        if number >= stream.sent || lost >> 63 != 0 {
+        if number >= stream.sent || number < stream.expected {
             return Err(Failure::Wrong("a frame came back twice, or out of order"));
         }
+        let lost = number.saturating_sub(stream.expected.max(stream.excused));
         if is_witness && lost > 0 {
             return Err(Failure::Count("frames of the witness's are lost", lost, 0));
         }

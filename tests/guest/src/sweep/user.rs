@@ -1,4 +1,6 @@
-//! Users of the driver's: a port and a client each.
+//! Users of the driver's: a port each, and a client, or a TCP/IP stack.
+
+use core::net::Ipv4Addr;
 
 use abi::cap::Rights;
 use abi::method::process::state;
@@ -11,6 +13,7 @@ use guest::sweeping::{RECEIVE_PAGES, Role, TRANSMIT_PAGES, bit, grant};
 use init::archive::Archive;
 use init::host::priority;
 use init::port_bank;
+use init::supervise::has_stopped;
 use rt::child::{Child, Grant, Program};
 use rt::{Kernel, slots};
 use sys::Cap;
@@ -18,6 +21,7 @@ use sys::bank::Bank;
 use sys::object::Notify;
 
 use crate::driver::Driver;
+use crate::stack::Stack;
 use crate::start::{Own, image, postcard, start_program, take};
 use crate::{Failure, during};
 
@@ -26,7 +30,7 @@ const LIMIT: u64 = 512;
 /// That of its [port bank](init::port_bank).
 const PORT_LIMIT: u64 = 256;
 /// Clients are more urgent than the wire process, which runs as init does.
-const PRIORITY: u8 = priority::INIT + 4;
+pub const PRIORITY: u8 = priority::INIT + 4;
 /// Pages of a client's stack.
 const STACK: usize = 4;
 
@@ -42,20 +46,12 @@ pub struct Attachment {
 
 impl Attachment {
     /// Makes a port. If that fails, what was bought for it goes with the driver.
-    pub fn make(driver: &Driver, mac: [u8; 6], pinning: Pinning) -> Result<Attachment, Failure> {
+    pub fn make(driver: &Driver, settings: &PortSettings) -> Result<Attachment, Failure> {
         let mut own = Own::buy(driver.bank, driver.function)?;
         let port = Port::at(take()?);
-        let settings = PortSettings {
-            mac: Mac::new(mac),
-            rate: Rate::default(),
-            transmit_pages: TRANSMIT_PAGES,
-            receive_pages: RECEIVE_PAGES,
-            receive: Receive::default(),
-            pinning,
-        };
         let added = driver
             .admin
-            .add_port(&Kernel, &settings, own.aperture, own.window, port)
+            .add_port(&Kernel, settings, own.aperture, own.window, port)
             .map_err(during("asking the driver for a port"))
             .and_then(|number| own.see().map(|()| number));
         let mut attachment = Attachment {
@@ -120,7 +116,16 @@ pub enum Order {
     Send = 2,
 }
 
-/// A client.
+/// What the users run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Runs {
+    /// A client that does as it is told, and sends each frame back.
+    Client,
+    /// The TCP/IP stack, with its echo service.
+    Stack,
+}
+
+/// A user.
 pub struct User {
     /// Its bank.
     pub bank: Cap<Bank>,
@@ -133,12 +138,14 @@ pub struct User {
     pub mac: [u8; 6],
     weak: u16,
     orders: [Cap<Notify>; 3],
+    runs: Runs,
+    stack: Stack,
     child: Option<Child>,
 }
 
 impl User {
     /// One who isn't there yet.
-    pub fn new(mac: [u8; 6]) -> Result<User, Failure> {
+    pub fn new(archive: &Archive<'_>, name: &str, mac: [u8; 6]) -> Result<User, Failure> {
         Ok(User {
             bank: Cap::at(take()?),
             session: Cap::at(take()?),
@@ -147,15 +154,71 @@ impl User {
             mac,
             weak: take()?,
             orders: [Cap::at(take()?), Cap::at(take()?), Cap::at(take()?)],
+            runs: Runs::Client,
+            stack: Stack::new(archive, name, mac)?,
             child: None,
         })
     }
 
-    /// Starts the client, who then waits for orders.
+    /// Who runs something else is ended.
+    pub fn run(&mut self, what: Runs) {
+        if what != self.runs {
+            self.end();
+            self.runs = what;
+        }
+    }
+
+    /// The address that its stack has, when it runs one.
+    pub const fn address(&self) -> Ipv4Addr {
+        self.stack.address
+    }
+
+    /// The address of its stack, if it runs one.
+    pub fn stack_address(&self) -> Option<Ipv4Addr> {
+        (self.runs == Runs::Stack).then_some(self.address())
+    }
+
+    /// The settings of its port.
+    pub fn settings(&self, pinning: Pinning) -> PortSettings {
+        match self.runs {
+            Runs::Client => PortSettings {
+                mac: Mac::new(self.mac),
+                rate: Rate::default(),
+                transmit_pages: TRANSMIT_PAGES,
+                receive_pages: RECEIVE_PAGES,
+                receive: Receive::default(),
+                pinning,
+            },
+            Runs::Stack => self.stack.settings(pinning),
+        }
+    }
+
+    /// Makes its bank.
+    pub fn open_bank(&mut self) -> Result<(), Failure> {
+        let limit = match self.runs {
+            Runs::Client => LIMIT,
+            Runs::Stack => self.stack.limit(),
+        };
+        BANK.sub_bank(&Kernel, limit, false, self.bank)
+            .map(|_| ())
+            .map_err(during("making a user's bank"))
+    }
+
+    /// Starts its program out of its bank: a client, who then waits for orders, or a stack, which attaches.
     pub fn start(&mut self, archive: &Archive<'_>, port: &Attachment) -> Result<(), Failure> {
-        BANK.sub_bank(&Kernel, LIMIT, false, self.bank)
-            .map_err(during("making a client's bank"))?;
         self.make_port_bank()?;
+        let child = match self.runs {
+            Runs::Client => self.start_client(archive, port)?,
+            Runs::Stack => {
+                let offered = self.offered.address();
+                self.stack.launch(archive, self.bank, port.port, offered)?
+            }
+        };
+        self.child = Some(child);
+        Ok(())
+    }
+
+    fn start_client(&mut self, archive: &Archive<'_>, port: &Attachment) -> Result<Child, Failure> {
         let mut nursery = Nursery::new().map_err(during("preparing to start a client"))?;
         let child = start_program(
             &mut nursery,
@@ -183,18 +246,22 @@ impl User {
                 .make_notify(&Kernel, bit, notify.address())
                 .map_err(during("making a notification"))?;
         }
-        self.child = Some(child);
-        Ok(())
+        Ok(child)
     }
 
     fn make_port_bank(&self) -> Result<(), Failure> {
-        self.bank
-            .sub_bank(&Kernel, PORT_LIMIT, false, self.port_bank)
-            .and_then(|_| {
-                self.port_bank
-                    .restrict(&Kernel, port_bank::RIGHTS, self.offered)
-            })
-            .map_err(during("making the bank for a client's port"))
+        match self.runs {
+            Runs::Client => {
+                let made = self
+                    .bank
+                    .sub_bank(&Kernel, PORT_LIMIT, false, self.port_bank);
+                made.map_err(during("making the bank for a client's port"))?;
+            }
+            Runs::Stack => self.stack.make_port_bank(self.bank, self.port_bank)?,
+        }
+        self.port_bank
+            .restrict(&Kernel, port_bank::RIGHTS, self.offered)
+            .map_err(during("offering a part of a bank"))
     }
 
     /// Takes away what a driver that died had made in its port bank.
@@ -218,14 +285,23 @@ impl User {
         .map_err(during("handing over a port"))
     }
 
-    /// Gives an order. Who is gone doesn't mind.
+    /// Gives an order. Who is gone doesn't mind, and a stack takes none: it does by itself what it is to.
     pub fn order(&self, order: Order) {
+        if self.runs == Runs::Stack {
+            return;
+        }
         let _ = self.orders[order as usize].signal(&Kernel);
     }
 
     /// Whether it was started, and not ended since.
     pub fn is_there(&self) -> bool {
         self.child.is_some()
+    }
+
+    /// Whether it gave up, or never came to run.
+    pub fn has_stopped(&self) -> bool {
+        self.child
+            .is_none_or(|child| has_stopped(&Kernel, child.process))
     }
 
     /// Whether it waits for something to do.
@@ -240,10 +316,17 @@ impl User {
         inspected.is_some_and(|port| port.state == PortState::Open)
     }
 
+    /// The time, in nanoseconds.
+    pub fn now(&self) -> u64 {
+        self.stack.now()
+    }
+
     /// Ends it with its bank. It may be gone already.
     pub fn end(&mut self) {
         let _ = self.bank.destroy(&Kernel);
-        if let Some(child) = self.child.take() {
+        let child = self.child.take();
+        // The stack's slots are its launcher's.
+        if let Some(child) = child.filter(|_| self.runs == Runs::Client) {
             slots::give(child.process.address());
             slots::give(child.root.address());
         }
