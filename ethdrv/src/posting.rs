@@ -183,7 +183,7 @@ impl<P: Program, T: Transport> Driver<P, T> {
         if !self.posting.wanting.is_empty() {
             self.post_pages();
         }
-        if self.slots.has_idle() || self.buffers.posted() < self.posting.floor {
+        if self.buffers.posted() < self.posting.floor || self.posting.changed {
             self.fill_up();
         }
     }
@@ -191,8 +191,13 @@ impl<P: Program, T: Transport> Driver<P, T> {
     /// Lends the device buffers of the driver's own.
     #[inline(never)]
     fn fill_up(&mut self) {
-        if self.slots.has_idle() || self.posting.flipping > 0 {
-            self.have_own();
+        if core::mem::take(&mut self.posting.changed) {
+            self.want_own();
+        }
+        if self.posting.flipping > 0 {
+            let lacking = self.posting.floor.saturating_sub(self.buffers.posted());
+            let most = self.information.receive_capacity;
+            self.slots.have_own(&self.program, most, lacking);
             self.post_pages();
         }
         let floor = self.posting.floor;
@@ -204,19 +209,13 @@ impl<P: Program, T: Transport> Driver<P, T> {
         }
     }
 
-    /// Sees to it that there are whole pages of the driver's own to post, if anybody flips; otherwise they
-    /// are given up.
-    #[inline(never)]
-    fn have_own(&mut self) {
-        if core::mem::take(&mut self.posting.changed) {
-            let pages = self.ports.iter().flatten();
-            let pages = pages.map(|port| port.settings.receive_pages);
-            let promised = pages.map(|seen| usize::from(seen + hidden_pages(seen)));
-            self.slots.want_own(self.posting.own(), promised.sum());
-        }
-        let lacking = self.posting.floor.saturating_sub(self.buffers.posted());
-        let most = self.information.receive_capacity;
-        self.slots.have_own(&self.program, most, lacking);
+    /// Says how many whole pages of the driver's own there are to be: none, where nobody flips.
+    #[cold]
+    fn want_own(&mut self) {
+        let pages = self.ports.iter().flatten();
+        let pages = pages.map(|port| port.settings.receive_pages);
+        let promised = pages.map(|seen| usize::from(seen + hidden_pages(seen)));
+        self.slots.want_own(self.posting.own(), promised.sum());
     }
 
     /// Lends the device pages of those who want it, then the driver's own.

@@ -55,12 +55,6 @@ impl Own {
 }
 
 impl<P: Program> Slots<P> {
-    /// Whether there are buffers of the driver's own that the device doesn't have.
-    #[inline]
-    pub const fn has_idle(&self) -> bool {
-        !self.own.idle.is_empty()
-    }
-
     /// A buffer of the driver's own, away from now on.
     #[inline]
     pub fn take_idle(&mut self) -> Option<SlotNumber> {
@@ -73,7 +67,7 @@ impl<P: Program> Slots<P> {
     #[inline(never)]
     pub fn came_home(&mut self, number: SlotNumber) {
         self.set_away(number, false);
-        self.own.idle.push(number);
+        self.put_by(number);
     }
 
     /// A page of the driver's own has another frame, which a recipient gave in exchange: what that had, if
@@ -83,7 +77,18 @@ impl<P: Program> Slots<P> {
         if let Some(slot) = self.slots.get_mut(number.0 as usize) {
             slot.private = sealed;
         }
-        self.own.idle.push(number);
+        self.put_by(number);
+    }
+
+    /// The device doesn't have a buffer of the driver's own: it is kept, unless there are more than are
+    /// wanted.
+    fn put_by(&mut self, number: SlotNumber) {
+        if self.own.kept > self.own.wanted {
+            self.own.kept -= 1;
+            self.dead.push(number);
+        } else {
+            self.own.idle.push(number);
+        }
     }
 
     /// A frame for a sealed session came into a page.
@@ -108,16 +113,16 @@ impl<P: Program> Slots<P> {
     }
 
     /// From now on the driver wants so many buffers of its own at most; less, if they would take slots
-    /// that ports may want: of these, so many are promised.
+    /// that ports may want: of these, so many are promised. Those that are too many are unpinned by and by.
     pub fn want_own(&mut self, wanted: usize, promised: usize) {
         self.own.wanted = wanted.min(self.slots.len().saturating_sub(promised));
         self.own.refused = false;
+        self.retire(self.own.kept.saturating_sub(self.own.wanted));
     }
 
-    /// The driver could lend the device so many buffers of its own now. Those that are more than it wants
-    /// are unpinned by and by; some that are lacking are pinned, out of the reserve, which has `most`.
+    /// The driver could lend the device so many buffers of its own now: some that are lacking are pinned, out
+    /// of the reserve, which has `most`.
     pub fn have_own(&mut self, program: &P, most: u16, lacking: usize) {
-        self.retire(self.own.kept.saturating_sub(self.own.wanted));
         let more = self.own.wanted.saturating_sub(self.own.kept);
         let others_first = self.own.refused || self.lacked;
         if lacking <= self.own.idle.len() || more == 0 || others_first {
