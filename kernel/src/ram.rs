@@ -8,7 +8,8 @@ use core::ops::Range;
 
 use crate::frame::Frame;
 
-/// Regions of a memory map that are kept; more are ignored, which loses only memory.
+/// Regions of a memory map that are kept. A map of more can't be used: one that is left out may say
+/// that RAM in another is somebody else's.
 pub const REGIONS: usize = 64;
 
 /// Bytes of a small page.
@@ -59,6 +60,21 @@ impl fmt::Display for Shortage {
     }
 }
 
+/// Memory that turned out to be no RAM is used as RAM already.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InUse(pub Range<u64>);
+
+impl fmt::Display for InUse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Range { start, end } = self.0;
+        write!(
+            f,
+            "the memory map has RAM from {start:#x} to {end:#x}, where registers are, and the kernel or \
+             the archive lies there"
+        )
+    }
+}
+
 /// Usable RAM in whole pages, less what is taken already.
 pub struct Ram {
     free: [Region; REGIONS],
@@ -84,8 +100,7 @@ impl Ram {
             }
         }
         for region in map.iter().filter(|region| !region.usable) {
-            let end = region.end.checked_next_multiple_of(PAGE);
-            ram.take(region.start & !(PAGE - 1)..end.unwrap_or(u64::MAX));
+            ram.take(whole_pages(&(region.start..region.end)));
         }
         ram
     }
@@ -137,7 +152,8 @@ impl Ram {
         true
     }
 
-    /// Takes a range out of every region. Where it leaves more pieces than are kept, some are lost.
+    /// Takes a range out of every region. Where it leaves two pieces and only one can be kept, the smaller
+    /// is lost.
     pub fn take(&mut self, range: Range<u64>) {
         if range.is_empty() {
             return;
@@ -145,17 +161,56 @@ impl Ram {
         let mut n = 0;
         while n < self.count {
             let region = self.free[n];
-            if range.start < region.end && range.end > region.start {
-                self.free[n].end = range.start.max(region.start);
-                self.add(range.end.max(region.start), region.end);
+            let lower = region.start..region.end.min(range.start);
+            let upper = region.start.max(range.end)..region.end;
+            let place = &mut self.free[n];
+            match (lower.is_empty(), upper.is_empty()) {
+                (false, false) => {
+                    let bytes = |piece: &Range<u64>| piece.end - piece.start;
+                    let upper_first = self.count == REGIONS && bytes(&upper) > bytes(&lower);
+                    let [kept, other] = if upper_first {
+                        [upper, lower]
+                    } else {
+                        [lower, upper]
+                    };
+                    (place.start, place.end) = (kept.start, kept.end);
+                    self.add(other.start, other.end);
+                }
+                (false, true) => place.end = lower.end,
+                (true, false) => place.start = upper.start,
+                (true, true) => {
+                    self.count -= 1;
+                    self.free[n] = self.free[self.count];
+                    continue;
+                }
             }
-            if self.free[n].start < self.free[n].end {
-                n += 1;
-            } else {
-                self.count -= 1;
-                self.free[n] = self.free[self.count];
-            }
+            n += 1;
         }
+    }
+
+    /// Takes out what turned out to be no RAM, though the map that this was made of has some there. For
+    /// before [`Ram::keep`], which leaves memory that nobody uses.
+    ///
+    /// # Errors
+    /// Some of it isn't free any more.
+    pub fn withhold(
+        &mut self,
+        map: &[Region],
+        ranges: impl IntoIterator<Item = Range<u64>>,
+    ) -> Result<(), InUse> {
+        let mut all = Ram::new(map);
+        for range in ranges.into_iter().filter(|range| !range.is_empty()) {
+            let range = whole_pages(&range);
+            for region in all.free() {
+                let part = region.start.max(range.start)..region.end.min(range.end);
+                if !self.holds(&part) {
+                    return Err(InUse(part));
+                }
+            }
+            self.take(range.clone());
+            all.take(range);
+        }
+        Ok(())
     }
 
     /// Keeps so many pages, those of the lowest addresses. Answers how many it leaves for good.
@@ -202,6 +257,12 @@ impl Ram {
     }
 }
 
+/// The pages in which any of a range lies.
+fn whole_pages(range: &Range<u64>) -> Range<u64> {
+    let end = range.end.checked_next_multiple_of(PAGE);
+    range.start & !(PAGE - 1)..end.unwrap_or(u64::MAX)
+}
+
 /// A page of the map of all physical memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mapping {
@@ -235,7 +296,7 @@ pub fn mappings(map: &[Region], has_huge_pages: bool) -> impl Iterator<Item = Ma
     let end = mapped_end(map, has_huge_pages);
     let is_ram = |start: u64, bytes: u64| {
         let mut usable = map.iter().filter(|region| region.usable);
-        usable.any(|region| region.start < start + bytes && start < region.end)
+        usable.any(|region| region.start.max(start) < region.end.min(start + bytes))
     };
     let mut address = 0;
     core::iter::from_fn(move || {

@@ -1,7 +1,8 @@
 //! What RAM is left while the kernel makes its tables, and how all of it is mapped.
 
 use kernel::ram::{
-    FRAMES_END, HUGE, LARGE, Mapping, PAGE, Ram, Region, Shortage, mapped_end, mappings,
+    FRAMES_END, HUGE, InUse, LARGE, Mapping, PAGE, REGIONS, Ram, Region, Shortage, mapped_end,
+    mappings,
 };
 use proptest::prelude::*;
 
@@ -47,7 +48,8 @@ fn check(map: &[Region], has_huge_pages: bool) {
         assert_eq!(address, next);
         assert!(address.is_multiple_of(bytes), "{address:#x} is misaligned");
         assert!(has_huge_pages || !is_huge);
-        let overlaps = |region: &Region| region.start < address + bytes && address < region.end;
+        let overlaps =
+            |region: &Region| region.start.max(address) < region.end.min(address + bytes);
         let usable = map.iter().any(|r| r.usable && overlaps(r));
         assert_eq!(is_ram, usable, "{address:#x}");
         next = address + bytes;
@@ -178,6 +180,69 @@ fn a_range_that_ends_before_it_begins_takes_nothing() {
     let (start, end) = (3 * MIB, 2 * MIB);
     ram.take(start..end);
     assert_eq!(ram.free(), [region(MIB, 4 * MIB, true)]);
+}
+
+/// As many regions as are kept, of four pages each, and the last larger.
+fn full_map() -> Vec<Region> {
+    let mut map: Vec<Region> = (1..=REGIONS as u64)
+        .map(|n| region(n * MIB, n * MIB + 4 * PAGE, true))
+        .collect();
+    map[REGIONS - 1].end += MIB / 2;
+    map
+}
+
+#[test]
+fn of_as_many_regions_as_are_kept_none_is_lost_when_its_first_page_is_taken() {
+    let mut ram = Ram::new(&full_map());
+    let pages = ram.pages();
+    assert_eq!(ram.allocate(PAGE, HUGE), Ok(REGIONS as u64 * MIB));
+    assert_eq!(ram.pages(), pages - 1);
+    ram.take(0..MIB + PAGE);
+    assert_eq!(ram.pages(), pages - 2);
+}
+
+#[test]
+fn where_two_pieces_are_one_too_many_the_larger_stays() {
+    for taken in [1, 2] {
+        let mut ram = Ram::new(&full_map());
+        let pages = ram.pages();
+        ram.take(MIB + taken * PAGE..MIB + (taken + 1) * PAGE);
+        assert_eq!(ram.pages(), pages - 2);
+        assert_eq!(ram.free().len(), REGIONS);
+    }
+}
+
+#[test]
+fn ram_where_registers_are_is_withheld() {
+    let map = [region(MIB, 8 * MIB, true)];
+    let mut ram = Ram::new(&map);
+    // Two that overlap, one that meets no RAM, none, and one that isn't of whole pages.
+    let (ecam, within) = (4 * MIB..6 * MIB, 5 * MIB..6 * MIB);
+    let registers = [
+        ecam,
+        within,
+        4 * HUGE..5 * HUGE,
+        0..0,
+        7 * MIB + 1..7 * MIB + 2,
+    ];
+    assert_eq!(ram.withhold(&map, registers), Ok(()));
+    assert_eq!(ram.pages(), 5 * MIB / PAGE - 1);
+    assert!(!ram.holds(&(5 * MIB..5 * MIB + PAGE)) && !ram.holds(&(7 * MIB..7 * MIB + PAGE)));
+}
+
+#[test]
+fn ram_where_registers_are_is_refused_if_it_is_used_already() {
+    let map = [region(MIB, 8 * MIB, true)];
+    let mut ram = Ram::new(&map);
+    assert_eq!(ram.allocate(3 * PAGE, HUGE), Ok(MIB));
+    let withheld = ram.withhold(&map, Some(MIB + 2 * PAGE..2 * MIB));
+    let in_use = InUse(MIB + 2 * PAGE..2 * MIB);
+    assert!(
+        in_use.to_string().contains("from 0x102000 to 0x200000"),
+        "{in_use}"
+    );
+    assert_eq!(withheld, Err(in_use));
+    assert_eq!(ram.withhold(&map, Some(MIB + 3 * PAGE..2 * MIB)), Ok(()));
 }
 
 fn any_map() -> impl Strategy<Value = Vec<Region>> {
