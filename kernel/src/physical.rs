@@ -14,6 +14,13 @@ pub trait Physical {
     fn bytes(&self, address: u64, length: usize) -> Option<&[u8]>;
 }
 
+/// Whether bytes may be read there: in memory that ends at `end`, and none of the kernel's own image, where
+/// reading and writing would meet.
+pub fn may_be_read(range: &Range<u64>, end: u64, image: &Range<u64>) -> bool {
+    let meets_image = range.start < image.end && image.start < range.end;
+    range.start <= range.end && range.end <= end && !meets_image
+}
+
 /// The number of 16 bits at an offset, or `None` where the bytes end before.
 pub(crate) fn u16_at(bytes: &[u8], offset: usize) -> Option<u16> {
     let (number, _) = bytes.get(offset..)?.split_first_chunk()?;

@@ -44,7 +44,7 @@ mod map_entry {
 
 /// Bytes of the command line that are kept.
 pub const COMMAND_LINE: usize = 2048;
-/// Entries of a memory map that are looked at. Some are empty, and only [`REGIONS`] are kept.
+/// Most entries of a memory map. Some may be empty; of the others there is room for [`REGIONS`].
 const MAP_ENTRIES: u32 = 1024;
 
 /// A copy of what was handed over.
@@ -52,6 +52,8 @@ pub struct Handover {
     /// The memory map.
     pub regions: [Region; REGIONS],
     count: usize,
+    /// Why what was copied isn't all of the map.
+    map_fault: Option<Unusable>,
     /// The bytes of the archive; none when there is no archive. [`Handover::ram`] checks them.
     pub archive: Range<u64>,
     /// Physical address of ACPI's root pointer, or 0.
@@ -63,6 +65,10 @@ pub struct Handover {
 /// Why nothing can be started with what was handed over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unusable {
+    /// The memory map has more entries than are kept: the others may say that RAM is somebody's.
+    LongMap,
+    /// Some of the memory map can't be read.
+    CutMap,
     /// There is no archive.
     NoArchive,
     /// The archive doesn't begin with a page: pages of it are given away.
@@ -74,6 +80,8 @@ pub enum Unusable {
 impl fmt::Display for Unusable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Unusable::LongMap => "the memory map has more entries than the kernel keeps",
+            Unusable::CutMap => "some of the memory map can't be read",
             Unusable::NoArchive => "no boot archive: give one with -initrd",
             Unusable::Misaligned => "the boot archive doesn't begin with a page",
             Unusable::Misplaced => "the boot archive doesn't lie in RAM, or where the kernel lies",
@@ -92,6 +100,7 @@ impl Handover {
         let mut handover = Handover {
             regions: [Region::default(); REGIONS],
             count: 0,
+            map_fault: None,
             archive: 0..0,
             root_pointer: u64_at(first, start_info::ROOT_POINTER)?,
             command_line: [0; COMMAND_LINE],
@@ -101,7 +110,7 @@ impl Handover {
             let info = memory.bytes(info, start_info::BYTES)?;
             let map = u64_at(info, start_info::MEMORY_MAP)?;
             let entries = u32_at(info, start_info::MEMORY_MAP_ENTRIES)?;
-            handover.copy_map(memory, map, entries.min(MAP_ENTRIES), end);
+            handover.map_fault = handover.copy_map(memory, map, entries, end).err();
         }
         if u32_at(first, start_info::MODULES)? > 0 {
             let list = u64_at(first, start_info::MODULE_LIST)?;
@@ -114,7 +123,16 @@ impl Handover {
         Some(handover)
     }
 
-    fn copy_map(&mut self, memory: &impl Physical, map: u64, entries: u32, end: u64) {
+    fn copy_map(
+        &mut self,
+        memory: &impl Physical,
+        map: u64,
+        entries: u32,
+        end: u64,
+    ) -> Result<(), Unusable> {
+        if entries > MAP_ENTRIES {
+            return Err(Unusable::LongMap);
+        }
         let entry = |n: u32| {
             let offset = u64::from(n) * map_entry::BYTES as u64;
             let entry = memory.bytes(map.checked_add(offset)?, map_entry::BYTES)?;
@@ -126,12 +144,15 @@ impl Handover {
                 usable: u32_at(entry, map_entry::KIND)? == map_entry::RAM,
             })
         };
-        let regions = (0..entries).map_while(entry);
-        let regions = regions.filter(|region| region.start < region.end);
-        for (place, region) in self.regions.iter_mut().zip(regions) {
-            *place = region;
-            self.count += 1;
+        for n in 0..entries {
+            let region = entry(n).ok_or(Unusable::CutMap)?;
+            if region.start < region.end {
+                let place = self.regions.get_mut(self.count);
+                *place.ok_or(Unusable::LongMap)? = region;
+                self.count += 1;
+            }
         }
+        Ok(())
     }
 
     /// Copies a string that is ended by zero, or by the end of what is kept.
@@ -146,7 +167,7 @@ impl Handover {
         }
     }
 
-    /// The memory map.
+    /// The memory map; all of it where [`Handover::ram`] answers some.
     pub fn regions(&self) -> &[Region] {
         &self.regions[..self.count]
     }
@@ -160,8 +181,11 @@ impl Handover {
     /// it lies in RAM.
     ///
     /// # Errors
-    /// It doesn't, or there is none.
+    /// It doesn't, or there is none, or the memory map isn't known whole.
     pub fn ram(&self, image: Range<u64>) -> Result<Ram, Unusable> {
+        if let Some(fault) = self.map_fault {
+            return Err(fault);
+        }
         let mut ram = Ram::new(self.regions());
         let image_end = image.end.checked_next_multiple_of(PAGE);
         ram.take(image.start & !(PAGE - 1)..image_end.unwrap_or(u64::MAX));

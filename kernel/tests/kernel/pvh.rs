@@ -1,7 +1,8 @@
 //! What the kernel makes of what a PVH loader hands over.
 
+use kernel::physical::may_be_read;
 use kernel::pvh::{Handover, Unusable};
-use kernel::ram::{PAGE, Region};
+use kernel::ram::{PAGE, REGIONS, Region};
 use proptest::prelude::*;
 use sim::firmware::{Piece, StartInfo, q35_start_info};
 
@@ -60,7 +61,7 @@ fn pointers_that_lead_nowhere_lead_to_nothing() {
             let said = (
                 handover.archive.is_empty(),
                 handover.command_line().is_empty(),
-                handover.regions().is_empty(),
+                handover.ram(IMAGE).err() == Some(Unusable::CutMap),
             );
             assert_eq!(
                 said,
@@ -72,14 +73,36 @@ fn pointers_that_lead_nowhere_lead_to_nothing() {
 }
 
 #[test]
-fn a_map_of_more_entries_than_there_are_ends_with_memory() {
-    let mut bytes = q35_start_info().lay_out(BASE);
-    bytes[48..52].copy_from_slice(&u32::MAX.to_le_bytes());
-    let handover = copy(bytes).expect("its magic is right");
-    assert!(handover.regions().len() >= q35_start_info().map.len());
-    let mut info = q35_start_info();
-    info.map = vec![(1 << 20, 1 << 20, 1); 100];
-    assert_eq!(handed_over(&info).regions().len(), kernel::ram::REGIONS);
+fn a_map_that_isnt_known_whole_is_refused() {
+    // What isn't known may say that RAM in another entry is somebody else's.
+    let why = |entries: u32, map: &[(u64, u64, u32)]| {
+        let mut info = q35_start_info();
+        info.map.extend(map);
+        let mut bytes = info.lay_out(BASE);
+        bytes[48..52].copy_from_slice(&(info.map.len() as u32 + entries).to_le_bytes());
+        let handover = copy(bytes).expect("its magic is right");
+        handover.ram(IMAGE).err()
+    };
+    let known = q35_start_info().map.len();
+    let reserved = |count: usize| vec![(0x8000_0000, 0x1000, 2); count];
+    assert_eq!(why(0, &reserved(REGIONS - known)), None);
+    let one_more = why(0, &reserved(REGIONS - known + 1));
+    assert_eq!(one_more, Some(Unusable::LongMap));
+    // Empty ones say nothing.
+    let empty = [reserved(REGIONS - known), vec![(5, 0, 2); 100]].concat();
+    assert_eq!(why(0, &empty), None);
+    assert_eq!(why(10, &[]), Some(Unusable::CutMap));
+    assert_eq!(why(u32::MAX - 100, &[]), Some(Unusable::LongMap));
+}
+
+#[test]
+fn the_kernels_own_image_is_not_read_as_somebody_elses() {
+    // A command line there would change while it is copied.
+    let may = |start: u64, end: u64| may_be_read(&(start..end), 1 << 30, &IMAGE);
+    assert!(may(0, IMAGE.start) && may(IMAGE.end, 1 << 30));
+    assert!(!may(IMAGE.start - 1, IMAGE.start + 1) && !may(0, 1 << 30));
+    assert!(!may(IMAGE.end - 1, IMAGE.end) && !may(IMAGE.start, IMAGE.start + 1));
+    assert!(!may(1 << 29, (1 << 30) + 1) && !may(2, 1));
 }
 
 #[test]
