@@ -64,8 +64,8 @@ pub fn flush_console() {
 /// The way from the boot code, with the address of PVH's start-info structure, to the first program.
 pub extern "sysv64" fn start(info: u64) -> ! {
     serial::initialise();
-    // SAFETY: nothing was written since the loader passed control; later only ACPI's tables are read,
-    // while nobody else does anything.
+    // SAFETY: only the kernel runs, and it writes to nothing but its image while it copies what the loader
+    // handed over, and while it reads ACPI's tables.
     let mapped = unsafe { Mapped::new() };
     let Some(handover) = Handover::copy(&mapped, info, addresses_end()) else {
         fail(format_args!("not started by a PVH loader"));
@@ -75,8 +75,6 @@ pub extern "sysv64" fn start(info: u64) -> ! {
     let has_huge_pages = set_control_registers();
     let mut memory =
         Memory::new(&handover).unwrap_or_else(|unusable| fail(format_args!("{unusable}")));
-    let archive_pages = archive_frames(&handover).count();
-    let unused = memory.keep(MOST_OBJECTS.saturating_sub(archive_pages));
     let space = make_kernel_space(&mut memory, handover.regions(), has_huge_pages)
         .unwrap_or_else(|shortage| fail(format_args!("{shortage}")));
     let upper = upper_half(space);
@@ -90,6 +88,16 @@ pub extern "sysv64" fn start(info: u64) -> ! {
     silence_old_controllers();
     let platform = Platform::read(&mapped, handover.regions(), handover.root_pointer);
     set_stop_ports(options.exit_port, platform.power_port);
+    memory
+        .withhold(handover.regions(), &platform)
+        .unwrap_or_else(|in_use| fail(format_args!("{in_use}")));
+    let archive_pages = archive_frames(&handover).count();
+    let unused = memory.keep(MOST_OBJECTS.saturating_sub(archive_pages));
+    if platform.local_apic == 0 {
+        fail(format_args!(
+            "no local APIC: the memory map has RAM where it should be"
+        ));
+    }
     if !apic::initialise(platform.local_apic) {
         fail(format_args!("no local APIC at {:#x}", platform.local_apic));
     }

@@ -1,11 +1,13 @@
 //! What ACPI says of the machine: interrupt controllers, power, and memory that is not for drivers.
 //!
-//! A firmware may be wrong, and what it says decides where the kernel reads and writes. So each address
-//! is compared with what memory there is before anybody uses it; where a table is wrong, less is known.
+//! A firmware may be wrong, and what it says decides where the kernel reads and writes. So the kernel
+//! uses no interrupt controller where the memory map has RAM, and where a table is wrong, less is known.
+//! Elsewhere the tables win: nobody is given RAM where they have registers ([`Platform::registers`]).
 
 mod tables;
 
 use core::mem::offset_of;
+use core::ops::Range;
 
 use acpi::address::RawGenericAddress;
 use acpi::sdt::SdtHeader;
@@ -16,7 +18,7 @@ use acpi::sdt::madt::{
 use acpi::sdt::mcfg::{Mcfg, McfgEntry};
 
 use crate::physical::{Physical, u16_at, u32_at, u64_at};
-use crate::ram::Region;
+use crate::ram::{PAGE, Region};
 use tables::Tables;
 
 /// I/O APICs and reserved regions that are kept; a machine with more loses the rest.
@@ -30,6 +32,8 @@ const LOCAL_APIC_BYTES: u64 = 4096;
 const IO_APIC_BYTES: u64 = 1024;
 /// Bytes of a bus's configuration space.
 const BUS_BYTES: u64 = 1 << 20;
+/// Chipset registers: I/O APICs, timers, IOMMUs, local APICs, firmware.
+const CHIPSET: Range<u64> = 0xfec0_0000..0x1_0000_0000;
 /// A register in the space of I/O ports (ACPI 6.4, 5.2.3.2).
 const IO_SPACE: u8 = 1;
 
@@ -45,7 +49,8 @@ pub struct IoApic {
 /// What was learnt.
 #[derive(Clone, Debug)]
 pub struct Platform {
-    /// The local APIC's physical address: a page that is no RAM.
+    /// The local APIC's physical address: a page that is no RAM, or 0 where the memory map has RAM
+    /// wherever it might be.
     pub local_apic: u64,
     /// I/O APICs, whose registers are mapped and lie in no RAM.
     pub io_apics: [IoApic; KEPT],
@@ -76,6 +81,9 @@ impl Platform {
     /// loader's memory map, `root_pointer` 0 where there is none.
     pub fn read(memory: &impl Physical, map: &[Region], root_pointer: u64) -> Platform {
         let mut platform = Platform::unknown();
+        if !are_registers(memory, map, platform.local_apic, LOCAL_APIC_BYTES) {
+            platform.local_apic = 0;
+        }
         if root_pointer == 0 {
             return platform;
         }
@@ -101,6 +109,19 @@ impl Platform {
         self.io_apics.iter().find(|apic| {
             apic.address != 0 && interrupt >= apic.first && interrupt - apic.first < lines(apic)
         })
+    }
+
+    /// Where registers are: configuration space, pages of interrupt controllers, and what else the
+    /// chipset has. Some ranges are empty, some lie in others.
+    pub fn registers(&self) -> impl Iterator<Item = Range<u64>> + '_ {
+        let spaces = self.reserved.iter().map(|region| region.start..region.end);
+        let controllers = self.io_apics.iter().map(|apic| apic.address);
+        let pages = controllers
+            .chain([self.local_apic])
+            .filter(|address| *address != 0)
+            .map(|address| address & !(PAGE - 1))
+            .map(|page| page..page + PAGE);
+        spaces.chain(pages).chain([CHIPSET])
     }
 
     fn read_interrupts(&mut self, table: &[u8], are_registers: impl Fn(u64, u64) -> bool) {

@@ -31,7 +31,9 @@ pub struct Tables<'m, M> {
 
 impl<'m, M: Physical> Tables<'m, M> {
     /// Finds the root table. Tables are looked for only where the memory map knows of something, and in
-    /// the first MiB, where firmware keeps its own: reading a device's registers can do harm.
+    /// the first MiB, where firmware keeps its own. That keeps the kernel from most devices' registers,
+    /// whose reading can do harm, and not from all: maps call firmware's tables reserved, and
+    /// configuration space too, and old video memory lies in the first MiB.
     ///
     /// Checksums are not looked at, as other systems don't insist on them either: firmware changes its
     /// tables and forgets them, and what a table says is checked anyhow.

@@ -1,7 +1,7 @@
 //! What the kernel makes of ACPI's tables, right and wrong.
 
 use kernel::platform::{IoApic, Platform};
-use kernel::ram::Region;
+use kernel::ram::{PAGE, Ram, Region};
 use proptest::prelude::*;
 use sim::firmware::{self, Piece};
 
@@ -162,6 +162,45 @@ fn interrupt_controllers_in_ram_are_none() {
     };
     assert_eq!(platform.io_apics[0], aligned);
     assert_eq!(platform.io_apics[1], IoApic::default());
+}
+
+/// RAM up to 4 GiB, as no PC has it.
+const ALL_RAM: [Region; 1] = [Region {
+    start: 1 << 20,
+    end: 1 << 32,
+    usable: true,
+}];
+
+#[test]
+fn a_local_apic_in_ram_is_none() {
+    let mut bytes = firmware::tables(BASE, true, &firmware::q35());
+    bytes.resize(BYTES, 0);
+    let piece = Piece::new(BASE, bytes);
+    for root_pointer in [0, BASE, BASE + 8] {
+        let platform = Platform::read(&piece, &ALL_RAM, root_pointer);
+        assert_eq!(platform.local_apic, 0);
+        assert_eq!(platform.io_apics, [IoApic::default(); 8]);
+    }
+}
+
+#[test]
+fn ram_where_configuration_space_is_belongs_to_nobody() {
+    // Whoever writes there tells any device to read and write anywhere.
+    let mut bytes = firmware::tables(BASE, true, &firmware::q35());
+    bytes.resize(BYTES, 0);
+    let platform = Platform::read(&Piece::new(BASE, bytes), &ALL_RAM, BASE);
+    let mut ram = Ram::new(&ALL_RAM);
+    assert_eq!(ram.withhold(&ALL_RAM, platform.registers()), Ok(()));
+    for page in [
+        0xb000_0000,
+        0xbfff_f000,
+        0xfec0_0000,
+        0xfee0_0000,
+        0xffff_f000,
+    ] {
+        assert!(!ram.holds(&(page..page + PAGE)), "{page:#x}");
+    }
+    assert!(ram.holds(&(1 << 20..0xb000_0000)) && ram.holds(&(0xc000_0000..0xfec0_0000)));
 }
 
 proptest! {

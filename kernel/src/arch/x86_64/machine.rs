@@ -19,9 +19,6 @@ use super::memory::{PHYSICAL_BASE, physical};
 use super::random::Random;
 use super::{descriptors, entry, io_apic, pci, serial, time, watch};
 
-/// Physical addresses of chipset registers: I/O APICs, timers, IOMMUs, local APICs, firmware.
-const CHIPSET: Range<u64> = 0xfec0_0000..0x1_0000_0000;
-
 /// What PCs had when they were small.
 const FIRST_MIB: Range<u64> = 0..1 << 20;
 
@@ -243,14 +240,8 @@ impl Pc {
     /// Physical memory that is something else than registers of devices: all of the memory map, ECAM,
     /// interrupt controllers and what else the chipset has, and the first MiB.
     pub fn taken(&self) -> impl Iterator<Item = Range<u64>> + '_ {
-        let bytes = |region: &Region| region.start..region.end;
-        let controllers = self.platform.io_apics.iter().map(|apic| apic.address);
-        let pages = controllers
-            .chain([self.platform.local_apic])
-            .filter(|address| *address != 0)
-            .map(|address| address..address.saturating_add(abi::PAGE_SIZE as u64));
-        let regions = self.regions.iter().chain(&self.platform.reserved);
-        regions.map(bytes).chain(pages).chain([CHIPSET, FIRST_MIB])
+        let regions = self.regions.iter().map(|region| region.start..region.end);
+        regions.chain(self.platform.registers()).chain([FIRST_MIB])
     }
 }
 

@@ -8,9 +8,10 @@ use core::ops::Range;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use kernel::frame::Frame;
-use kernel::physical::Physical;
+use kernel::physical::{Physical, may_be_read};
+use kernel::platform::Platform;
 use kernel::pvh::{Handover, Unusable};
-use kernel::ram::{self, HUGE, PAGE, Ram, Region, Shortage, mappings};
+use kernel::ram::{self, HUGE, InUse, PAGE, Ram, Region, Shortage, mappings};
 
 /// Where physical memory is mapped.
 pub const PHYSICAL_BASE: u64 = 0xffff_8000_0000_0000;
@@ -49,14 +50,16 @@ pub fn mapped_end() -> u64 {
     MAPPED_END.load(Ordering::Relaxed)
 }
 
-/// The memory that is mapped at [`PHYSICAL_BASE`], as what loader and firmware say is read.
+/// The memory that is mapped at [`PHYSICAL_BASE`], less the kernel's image, as what loader and firmware
+/// say is read.
 pub struct Mapped(());
 
 impl Mapped {
     /// All of it.
     ///
     /// # Safety
-    /// While this is used, nobody writes to the memory that is read through it.
+    /// While bytes of it are borrowed, nobody writes to them. The kernel's image is none of it: a
+    /// pointer may lead to the stack and to the statics that are written all the time.
     pub unsafe fn new() -> Mapped {
         Mapped(())
     }
@@ -69,12 +72,13 @@ impl Physical for Mapped {
 
     fn bytes(&self, address: u64, length: usize) -> Option<&[u8]> {
         let end = address.checked_add(length as u64)?;
-        if !self.is_mapped(address..end) {
+        if !may_be_read(&(address..end), mapped_end(), &image()) {
             return None;
         }
         // SAFETY:
         // - all of the range is mapped for good, and any bytes are `u8`s;
-        // - nobody writes there, as whoever made `self` promised.
+        // - it holds none of the kernel's stack and statics;
+        // - elsewhere nobody writes, as whoever made `self` promised.
         Some(unsafe { core::slice::from_raw_parts(physical(address), length) })
     }
 }
@@ -82,6 +86,12 @@ impl Physical for Mapped {
 /// Physical address of a symbol of the kernel's image.
 fn image_address(symbol: &u8) -> u64 {
     core::ptr::from_ref(symbol) as u64 - KERNEL_BASE
+}
+
+/// Physical addresses of the kernel's image, with its stack and statics.
+fn image() -> Range<u64> {
+    // SAFETY: symbols of the linker script; only their addresses count.
+    unsafe { image_address(&kernel_start)..image_address(&kernel_end) }
 }
 
 /// Usable RAM that is left while the kernel makes its tables.
@@ -93,12 +103,18 @@ impl Memory {
     /// Usable RAM, less the first MiB, the kernel's image and the archive.
     ///
     /// # Errors
-    /// There is no archive, or not in RAM.
+    /// There is no archive, or not in RAM, or the memory map isn't known whole.
     pub fn new(handover: &Handover) -> Result<Memory, Unusable> {
-        // SAFETY: symbols of the linker script; only their addresses count.
-        let image = unsafe { image_address(&kernel_start)..image_address(&kernel_end) };
-        let ram = handover.ram(image)?;
+        let ram = handover.ram(image())?;
         Ok(Memory { ram })
+    }
+
+    /// Takes out what the platform says are registers, though the memory map has RAM there.
+    ///
+    /// # Errors
+    /// Some of it is used already.
+    pub fn withhold(&mut self, map: &[Region], platform: &Platform) -> Result<(), InUse> {
+        self.ram.withhold(map, platform.registers())
     }
 
     /// Keeps so many pages, those of the lowest addresses. Answers how many nobody will use.
