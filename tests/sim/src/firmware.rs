@@ -14,10 +14,9 @@ pub struct Piece {
     pub bytes: Vec<u8>,
     /// Where bytes may be asked for; none for everywhere.
     pub allowed: Vec<Range<u64>>,
+    /// Addresses below this are mapped, whatever lies there; 4 GiB unless said.
+    pub mapped_end: u64,
 }
-
-/// Addresses below this are mapped, whatever lies there.
-const MAPPED_END: u64 = 1 << 32;
 
 impl Piece {
     /// These bytes at this address.
@@ -26,13 +25,14 @@ impl Piece {
             base,
             bytes,
             allowed: Vec::new(),
+            mapped_end: 1 << 32,
         }
     }
 }
 
 impl Physical for Piece {
     fn is_mapped(&self, range: Range<u64>) -> bool {
-        range.start <= range.end && range.end <= MAPPED_END
+        range.start <= range.end && range.end <= self.mapped_end
     }
 
     /// # Panics

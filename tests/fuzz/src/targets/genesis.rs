@@ -2,11 +2,15 @@
 //!
 //! The input is a byte of settings and either an archive, or a command line and the two programs.
 
+use core::sync::atomic::Ordering;
+
 use kernel::Kernel;
+use kernel::frame::Frame;
 use kernel::genesis::Boot;
 use kernel::genesis::archive::Archive;
 use kernel::object::State;
 use sim::image::{self, Segment};
+use sim::lookup::{NO_EXECUTE, PRESENT, USER, frame_of};
 use sim::machine::SimMachine;
 use sim::memory::Memory;
 use sim::random::Dice;
@@ -79,9 +83,10 @@ fn start(objects: usize, archive_pages: usize, command_line: &[u8], spacebank: &
             let free = |row: &&kernel::object::ObjectRow| row.state.get() == State::Free;
             let left = memory.objects.iter().filter(free).count();
             assert_eq!(left, objects - sold as usize, "what is sold");
-            for entry in entries(&kernel, memory) {
+            for (space, entry) in entries(&kernel, memory) {
                 let layout = abi::boot::layout::IMAGE..abi::boot::layout::START;
                 assert!(layout.contains(&entry), "it starts at {entry:#x}");
+                assert!(is_code(memory, space, entry), "no code at {entry:#x}");
             }
         }
     }
@@ -89,12 +94,23 @@ fn start(objects: usize, archive_pages: usize, command_line: &[u8], spacebank: &
     Memory::give(memory);
 }
 
-/// Where the processes start that there are.
-fn entries(kernel: &Kernel<'_, SimMachine>, memory: &Memory) -> Vec<u64> {
+/// Whether a program may execute an address, as its tables have it.
+fn is_code(memory: &Memory, space: Frame, address: u64) -> bool {
+    let mut table = space;
+    (1..=4u32).rev().all(|level| {
+        let index = (address >> (3 + 9 * level)) as usize & 511;
+        let entry = memory.word(table, index).load(Ordering::Relaxed);
+        table = frame_of(entry);
+        entry & (PRESENT | USER | NO_EXECUTE) == PRESENT | USER
+    })
+}
+
+/// The spaces of the processes that there are, and where they start.
+fn entries(kernel: &Kernel<'_, SimMachine>, memory: &Memory) -> Vec<(Frame, u64)> {
     let oids = (0..memory.objects.len() as u32).map(kernel::object::Oid);
     let processes = oids.filter_map(|oid| kernel.live_process(oid));
     processes
-        .map(|process| process.preserved.get().rip)
+        .map(|process| (process.space.get(), process.preserved.get().rip))
         .collect()
 }
 

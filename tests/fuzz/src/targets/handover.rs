@@ -52,9 +52,7 @@ fn run(bytes: &[u8]) {
             assert!(archive.start.is_multiple_of(PAGE) && !archive.is_empty());
             let pages = archive.start..archive.end.next_multiple_of(PAGE);
             ram::check(&left, map, &[IMAGE, pages.clone()]);
-            for page in [pages.start, pages.end - PAGE] {
-                assert!(ram::is_usable(map, page), "the archive lies at {page:#x}");
-            }
+            ram::check_usable(map, &pages);
         }
     }
 }

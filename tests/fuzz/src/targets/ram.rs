@@ -18,8 +18,10 @@ pub const TARGET: Target = Target {
 };
 
 /// How many of the pages that map memory are looked at: those of 4 GiB and some above; of a map of many
-/// regions fewer, as each page is compared with all of them.
-const MAPPINGS: [usize; 2] = [2100, 100];
+/// regions those of 1 GiB, as each page is compared with all of them.
+const MAPPINGS: [usize; 2] = [2100, 520];
+/// How many regions are many.
+const MANY: usize = 16;
 /// Most regions of a map, which are more than are kept, and most that is done with one.
 const MOST: u8 = REGIONS as u8 + 8;
 
@@ -58,12 +60,16 @@ fn run(bytes: &[u8]) {
         match input.u8() % 3 {
             0 => {
                 let range = address(&mut input) & !(PAGE - 1)..address(&mut input) & !(PAGE - 1);
-                let held = ram.holds(&range);
+                let (held, has_room) = (ram.holds(&range), ram.free().len() < REGIONS);
                 ram.take(range.clone());
                 assert!(range.is_empty() || !ram.holds(&range));
                 assert!(
                     !held || ram.pages() <= pages - range.end.saturating_sub(range.start) / PAGE
                 );
+                if held && has_room {
+                    let bytes = range.end.saturating_sub(range.start);
+                    assert_eq!(ram.pages(), pages - bytes / PAGE);
+                }
                 taken.push(range);
             }
             1 => {
@@ -91,15 +97,18 @@ fn run(bytes: &[u8]) {
 pub fn check(ram: &Ram, map: &[Region], taken: &[Range<u64>]) {
     check_pieces(ram, taken);
     for piece in ram.free() {
-        // Where anything changes, and so everywhere.
-        let edges = map.iter().flat_map(|region| [region.start, region.end]);
-        let edges = edges.map(|edge| edge & !(PAGE - 1));
-        let near =
-            edges.flat_map(|edge| [edge.saturating_sub(PAGE), edge, edge.saturating_add(PAGE)]);
-        for page in near.chain([piece.start, piece.end - PAGE]) {
-            if (piece.start..piece.end).contains(&page) {
-                assert!(is_usable(map, page), "{page:#x} isn't usable");
-            }
+        check_usable(map, &(piece.start..piece.end));
+    }
+}
+
+/// Each of these pages is usable: those where anything changes, and so all.
+pub fn check_usable(map: &[Region], pages: &Range<u64>) {
+    let edges = map.iter().flat_map(|region| [region.start, region.end]);
+    let edges = edges.map(|edge| edge & !(PAGE - 1));
+    let near = edges.flat_map(|edge| [edge.saturating_sub(PAGE), edge, edge.saturating_add(PAGE)]);
+    for page in near.chain([pages.start, pages.end - PAGE]) {
+        if pages.contains(&page) {
+            assert!(is_usable(map, page), "{page:#x} isn't usable");
         }
     }
 }
@@ -134,7 +143,7 @@ fn check_pieces(ram: &Ram, taken: &[Range<u64>]) {
 }
 
 /// Whether a page is whole in a usable region, and none of it is anybody else's.
-pub fn is_usable(map: &[Region], page: u64) -> bool {
+fn is_usable(map: &[Region], page: u64) -> bool {
     let end = page + PAGE;
     let whole = |region: &Region| region.usable && region.start <= page && end <= region.end;
     let touched = |region: &Region| {
@@ -143,9 +152,10 @@ pub fn is_usable(map: &[Region], page: u64) -> bool {
     page >= 1 << 20 && map.iter().any(whole) && !map.iter().any(touched)
 }
 
-/// Pages that map memory follow each other, aligned to their size, up to an end that is behind all RAM.
+/// Pages that map memory follow each other, aligned to their size, up to an end that is behind all RAM. They
+/// are cached where RAM is, and nowhere else.
 pub fn check_mappings(map: &[Region]) {
-    let most = MAPPINGS[usize::from(map.len() > 4)];
+    let most = MAPPINGS[usize::from(map.len() > MANY)];
     for has_huge_pages in [false, true] {
         let end = mapped_end(map, has_huge_pages);
         assert!(end.is_multiple_of(HUGE) && (4 * HUGE..=FRAMES_END).contains(&end));
@@ -156,6 +166,12 @@ pub fn check_mappings(map: &[Region]) {
             let bytes = if page.is_huge { HUGE } else { LARGE };
             assert!(page.address == next && next.is_multiple_of(bytes));
             assert!(has_huge_pages || !page.is_huge);
+            // Of RAM that isn't cached all is slow; of registers that are, reads are stale.
+            let has_ram = map.iter().any(|region| {
+                let is_there = region.start.max(next) < region.end.min(next + bytes);
+                region.usable && is_there
+            });
+            assert_eq!(page.is_ram, has_ram, "{page:x?}");
             next += bytes;
             assert!(next <= end);
         }
@@ -177,5 +193,13 @@ fn seeds() -> Vec<Vec<u8>> {
     careless.extend(region(1, [0x10, 0, 4], [0x20, 0, 4]));
     careless.extend(region(0, [6, 0, 1], [7, 0, 0]));
     careless.extend([0, 0, 0, 9, 0, 0, 2, 0, 0, 0, 5, 0, 0, 6]);
-    vec![q35, careless, vec![1, 0, 7, 0, 0, 0, 0, 1]]
+    // As many regions as are kept, the last the largest; then a page of it, and the first's first page.
+    let mut full = vec![REGIONS as u8];
+    for n in 1..REGIONS as u8 {
+        full.extend(region(0, [0, 0, n], [0, 4, n]));
+    }
+    full.extend(region(0, [0, 0, REGIONS as u8], [0, 0, 0xff]));
+    full.extend([1, 0, 1, 0, 4, 0xff, 0xff]);
+    full.extend([0, 0, 0, 1, 0, 1, 1, 0, 0, 0, 2, 0, 1, 2]);
+    vec![q35, full, careless, vec![1, 0, 7, 0, 0, 0, 0, 1]]
 }
