@@ -217,7 +217,7 @@ impl<P: Program, T: Transport> Driver<P, T> {
         self.hand_out();
         self.work();
         self.program.doing(Activity::UnpinningDead);
-        busy |= self.slots.unpin_dead(&self.program);
+        self.slots.unpin_dead(&self.program);
         self.use_freed_slots();
         self.program.doing(Activity::Posting);
         self.refill();
@@ -229,6 +229,7 @@ impl<P: Program, T: Transport> Driver<P, T> {
         }
         self.transport.flush();
         // Each of them may have made work for another.
+        busy |= self.slots.has_dead();
         busy || self.schedule.is_busy() || !self.fanout.is_empty() || !self.jobs.is_empty()
     }
 

@@ -18,7 +18,7 @@ use crate::driver::{Driver, session};
 use crate::frame::{Part, Rest, Source, Stretch};
 use crate::misbehaviour::End;
 use crate::port::Port;
-use crate::receive::{Origin, deliver, memory};
+use crate::receive::{Origin, deliver, mark_private, memory};
 use crate::session::Session;
 use crate::transport::Transport;
 
@@ -127,6 +127,10 @@ impl Fanout {
 impl<P: Program, T: Transport> Driver<P, T> {
     /// A frame for a group came from the wire.
     pub(crate) fn fan_out_received(&mut self, group: Mac, fragments: &[Fragment]) {
+        if group != Mac::BROADCAST {
+            // It may be for sealed ports alone.
+            mark_private(&mut self.slots, fragments);
+        }
         let taken = if self.demux.members(group) == 0 {
             Err(Counter::Nobody)
         } else if self.fanout.from_wire >= MOST_FROM_WIRE {

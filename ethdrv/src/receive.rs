@@ -133,6 +133,9 @@ impl<P: Program, T: Transport> Driver<P, T> {
         }
         let fragments = self.assembly.complete();
         self.deliveries.dropped += 1 + fragments.len() as u32;
+        // Nobody looks whose it would have been.
+        mark_private(&mut self.slots, &fragments);
+        mark_private(&mut self.slots, &[fragment]);
         self.release_all(&fragments);
         self.assembly.put_back(fragments);
         self.release(fragment.token, fragment.buffer);
@@ -166,6 +169,12 @@ impl<P: Program, T: Transport> Driver<P, T> {
     fn deliver_received(&mut self, number: PortNumber, fragments: &[Fragment]) -> Result<(), End> {
         let length = fragments.iter().map(|one| one.part.length).sum();
         let port = self.ports.get_mut(number as usize).and_then(Option::as_mut);
+        if port
+            .as_ref()
+            .is_some_and(|port| port.settings.receive.sealed)
+        {
+            mark_private(&mut self.slots, fragments);
+        }
         let (flips, flipping) = match port.map(Box::as_mut) {
             Some(Port {
                 state: State::Open(session),
@@ -173,9 +182,6 @@ impl<P: Program, T: Transport> Driver<P, T> {
                 counters,
                 ..
             }) => {
-                if settings.receive.sealed {
-                    mark_private(&mut self.slots, fragments);
-                }
                 let (share, buffers) = (settings.rate.share, fragments.len() as u32);
                 if !session.budget.take(&mut self.flood, share, buffers) {
                     drop_one(
@@ -290,8 +296,8 @@ fn gathered<'a, const N: usize, M: Mem + 'a>(
     deliver(&Source::new(&stretches[..fragments.len().min(N)]))
 }
 
-/// What a sealed session receives is in these pages from now on, however it is delivered, or dropped.
-fn mark_private<P: Program>(slots: &mut Slots<P>, fragments: &[Fragment]) {
+/// What comes for a sealed port is in these pages from now on, however it is delivered, or dropped.
+pub(crate) fn mark_private<P: Program>(slots: &mut Slots<P>, fragments: &[Fragment]) {
     for fragment in fragments {
         if let Buffer::Page(slot) = fragment.buffer {
             slots.mark_private(slot);

@@ -167,6 +167,7 @@ impl<P: Program> Slots<P> {
         let added = (0..APERTURE_SLOTS as u16).rev();
         self.free
             .extend(added.map(|slot| SlotNumber::new(aperture, slot)));
+        self.freed = true;
         Ok(())
     }
 
@@ -376,6 +377,12 @@ impl<P: Program> Slots<P> {
             }
             self.free.push(number);
         }
+    }
+
+    /// Whether there are slots to be unpinned.
+    #[inline]
+    pub const fn has_dead(&self) -> bool {
+        !self.dead.is_empty()
     }
 
     /// Unpins some of the slots that came back without an owner. `true`: there are more.

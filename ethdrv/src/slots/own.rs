@@ -81,9 +81,9 @@ impl<P: Program> Slots<P> {
     }
 
     /// The device doesn't have a buffer of the driver's own: it is kept, unless there are more than are
-    /// wanted.
+    /// wanted, or somebody lacks its slot.
     fn put_by(&mut self, number: SlotNumber) {
-        if self.own.kept > self.own.wanted {
+        if self.own.kept > self.own.wanted || self.lacked {
             self.own.kept -= 1;
             self.dead.push(number);
         } else {

@@ -1,5 +1,6 @@
 //! The driver's own buffers, where anybody flips: whole pages, out of which frames are exchanged.
 
+use dev::Mac;
 use dev::settings::{PortSettings, Receive, Strategy as Way};
 use dev::statistics::Counter;
 use proptest::prelude::*;
@@ -105,20 +106,32 @@ fn a_page_that_a_sealed_port_gave_the_driver_shows_nothing_to_who_gets_it_next()
 
 #[test]
 fn what_came_for_a_sealed_port_in_the_drivers_pages_is_shown_to_nobody_who_gets_them() {
-    for receive in [sealed(Receive::default()), sealed(HYBRID)] {
+    const GROUP: Mac = Mac::new([0x33, 0x33, 0, 0, 0, 9]);
+    let copied = sealed(Receive::default());
+    // Copied, also if short ones are; for a port without a session; and for a group.
+    for (receive, attached, group) in [
+        (copied, true, None),
+        (sealed(HYBRID), true, None),
+        (copied, false, None),
+        (copied, true, Some(GROUP)),
+    ] {
         let world = world();
         let mut alice = world.attached_with(1, FLIP);
-        // Short frames, which are copied.
         let mut bob = world.attached_with(2, receive);
         warm_up(&world, &mut [&mut alice, &mut bob]);
+        if !attached {
+            leave(&mut bob);
+        }
         let mut unseen = [false; 256];
         for n in 0..=255 {
-            let mut secret = frame(bob.port.mac, OUTSIDE, n, 250);
+            let mut secret = frame(group.unwrap_or(bob.port.mac), OUTSIDE, n, 250);
             secret[100..108].copy_from_slice(&[0xf7, n as u8, b's', b'e', b'c', b'r', b'e', 0xf8]);
             let before = alice.receive_pages();
             world.inject(secret);
             world.run();
-            bob.receive();
+            if attached {
+                bob.receive();
+            }
             // What came in a page that she lent the device she sees.
             unseen[n as usize] = alice.receive_pages() == before;
             // Now one and now two, so that they come in buffers that secrets were in.
