@@ -212,14 +212,22 @@ fn play(
     rig.prepare(scenario)?;
     rig.aim(target)?;
     read(abi::probe::FORGET)?;
+    let before = rig.victims_tally();
+    rig.misheard = None;
     rig.arm(scenario, n)?;
     let acted = (scenario.act)(rig, scenario);
     let counted = read(abi::probe::GO_ON)?;
     let killed = counted.stopped && target == Target::Driver;
     if killed {
+        if let Some(what) = rig.misheard.take() {
+            return Err(Failure::Wrong(what));
+        }
         rig.revive(scenario)?;
     } else {
         acted?;
+    }
+    if !counted.stopped {
+        rig.did_what_it_should(scenario, before)?;
     }
     if counted.stopped && scenario.is_told(target) && !rig.session_is_over(scenario.runs) {
         return Err(Failure::Wrong(

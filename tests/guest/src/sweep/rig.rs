@@ -78,6 +78,8 @@ pub struct Rig {
     injector: Injector,
     /// What it is told to destroy.
     aim: Target,
+    /// What was wrong with a frame that came.
+    pub misheard: Option<&'static str>,
 }
 
 impl Rig {
@@ -108,6 +110,7 @@ impl Rig {
             frames: boot.frames.into(),
             injector,
             aim: Target::Bank,
+            misheard: None,
         };
         rig.attach_witness()?;
         Ok(rig)
@@ -259,7 +262,7 @@ impl Rig {
         }
         self.restart(scenario)?;
         if scenario.runs == Runs::Stack {
-            self.stack_finds_driver()?;
+            self.stack_finds_driver(scenario)?;
         }
         self.use_up_pool(scenario)
     }
@@ -322,8 +325,51 @@ impl Rig {
             }
         }
         self.nothing_is_missing()?;
-        self.traffic(FRAMES, false)?;
-        self.nothing_is_missing()
+        self.serve_witness(FRAMES)
+    }
+
+    /// What has come from the victim of its own accord, and what did not come back from it.
+    pub fn victims_tally(&self) -> [u64; 2] {
+        let Stream { own, lost, .. } = self.streams[1];
+        [own, lost]
+    }
+
+    /// Undisturbed, the victim did all that the scenario is about. `before`: its tally before that.
+    pub fn did_what_it_should(
+        &mut self,
+        scenario: &Scenario,
+        before: [u64; 2],
+    ) -> Result<(), Failure> {
+        let [own, lost] = self.victims_tally();
+        let missing = self.streams[1].missing();
+        for (what, found, expected) in [
+            (
+                "frames that the victim sent",
+                own - before[0],
+                scenario.sends,
+            ),
+            ("frames of the victim's that are lost", lost - before[1], 0),
+        ] {
+            if found != expected {
+                return Err(Failure::Count(what, found, expected));
+            }
+        }
+        if !scenario.stays {
+            return Ok(());
+        }
+        if !self.victim.is_attached(&self.driver, &self.ports[1]) {
+            return Err(Failure::Wrong(
+                "the victim has no session, though nobody disturbed it",
+            ));
+        }
+        match missing {
+            0 => Ok(()),
+            missing => Err(Failure::Count(
+                "frames of the victim's are missing",
+                missing,
+                0,
+            )),
+        }
     }
 
     /// What there is of storage, when nothing of the victim's is in limbo any more.
@@ -336,6 +382,9 @@ impl Rig {
             let audit = PROBE.audit(&Kernel, whole).map_err(during("auditing"))?;
             if audit.violation != 0 {
                 return Err(Failure::Wrong("the kernel doesn't agree with itself"));
+            }
+            if !audit.compared {
+                return Err(Failure::Wrong("calls came and went, where everybody waits"));
             }
             let census = PROBE.census(&Kernel).map_err(during("counting objects"))?;
             let all = census.free + census.live + census.limbo;

@@ -2,6 +2,7 @@
 
 use dev::settings::{Pinning, Receive, Strategy};
 use dev::statistics::Counter;
+use guest::sweeping::SENT;
 use rt::Kernel;
 
 use crate::Failure;
@@ -53,6 +54,10 @@ pub struct Scenario {
     pub slowly: bool,
     /// Frames to each before it begins.
     pub before: u64,
+    /// Frames that the victim sends of its own accord.
+    pub sends: u64,
+    /// Undisturbed, it has a session in the end, and all that was sent to it came back.
+    pub stays: bool,
     /// What happens.
     pub act: fn(&mut Rig, &Scenario) -> Result<(), Failure>,
     /// A counter of the witness's that grows by that, unless it is another scenario than it says.
@@ -74,6 +79,9 @@ impl Scenario {
     }
 }
 
+/// How often the victim is told to send.
+const ORDERS: u64 = 8;
+
 /// Length of the frame that is copied: with something of each step that copying takes.
 const COPIED: usize = 64 * 9 + 8 * 5 + 7;
 
@@ -92,6 +100,8 @@ const PLAIN: Scenario = Scenario {
     copies: false,
     slowly: false,
     before: 2,
+    sends: 0,
+    stays: true,
     act: receive_frames,
     shows: None,
     targets: ALL,
@@ -150,12 +160,14 @@ static SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "transmit",
+        sends: ORDERS * SENT,
         act: send,
         ..PLAIN
     },
     Scenario {
         name: "transmit-per-frame",
         pinning: Pinning::Frame,
+        sends: ORDERS * SENT,
         act: send,
         ..PLAIN
     },
@@ -169,6 +181,7 @@ static SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "recovery",
         receive: receive(Strategy::Flip, false),
+        stays: false,
         act: recover,
         shows: Some(Counter::Recovered),
         targets: &[Bank, Driver],
@@ -177,12 +190,14 @@ static SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "detach",
         receive: receive(Strategy::Flip, false),
+        stays: false,
         act: detach,
         ..PLAIN
     },
     Scenario {
         name: "destroy-session",
         receive: receive(Strategy::Flip, false),
+        stays: false,
         act: destroy_session,
         targets: &[Bank, Driver],
         ..PLAIN
@@ -190,6 +205,7 @@ static SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "destroy-bank",
         receive: receive(Strategy::Flip, false),
+        stays: false,
         act: destroy_bank,
         targets: &[Bank, Session, Driver],
         ..PLAIN
@@ -227,6 +243,7 @@ static SCENARIOS: &[Scenario] = &[
         name: "slow-transmit",
         slowly: true,
         pinning: Pinning::Frame,
+        sends: ORDERS * SENT,
         act: send,
         targets: &[Bank, Session],
         ..PLAIN
@@ -278,7 +295,7 @@ fn frames_of_the_witness(rig: &mut Rig, _: &Scenario) -> Result<(), Failure> {
 }
 
 fn send(rig: &mut Rig, _: &Scenario) -> Result<(), Failure> {
-    for _ in 0..8 {
+    for _ in 0..ORDERS {
         rig.victim.order(Order::Send);
         rig.listen()?;
     }

@@ -69,6 +69,9 @@ impl Rig {
 
     /// All that was said to the witness has come back without anything being sent twice: no time has passed.
     pub fn witness_was_heard(&self) -> Result<(), Failure> {
+        if !self.host.is_open(WITNESS) {
+            return Err(Failure::Wrong("the witness's connection was broken"));
+        }
         match self.host.missing(WITNESS) {
             0 => Ok(()),
             missing => Err(Failure::Count(
@@ -80,8 +83,11 @@ impl Rig {
     }
 
     /// The victim's stack is given its new port, or started again if it gave up, as init does it.
-    pub fn stack_finds_driver(&mut self) -> Result<(), Failure> {
+    pub fn stack_finds_driver(&mut self, scenario: &Scenario) -> Result<(), Failure> {
         if self.victim.has_stopped() {
+            if scenario.attached && self.victim.is_there() {
+                return Err(Failure::Wrong("the stack did not outlive the driver"));
+            }
             self.victim.end();
             self.victim.open_bank()?;
             self.start_victim()?;
@@ -111,10 +117,10 @@ impl Rig {
             if !rig.victim.is_attached(&rig.driver, &rig.ports[1]) {
                 return Ok(false);
             }
-            rig.arrive(false)?;
+            let arrived = rig.arrive(false)?;
             rig.tell()?;
             rig.listen()?;
-            Ok(rig.streams[1].missing() == 0)
+            Ok(arrived && rig.streams[1].missing() == 0)
         })?;
         if !scenario.talks {
             return Ok(());

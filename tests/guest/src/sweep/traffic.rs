@@ -24,6 +24,8 @@ pub struct Stream {
     excused: u64,
     /// Frames that came from it of its own accord.
     pub own: u64,
+    /// Frames that did not come back, though later ones did.
+    pub lost: u64,
 }
 
 impl Stream {
@@ -36,6 +38,7 @@ impl Stream {
             expected: FIRST,
             excused: FIRST,
             own: 0,
+            lost: 0,
         }
     }
 
@@ -155,8 +158,17 @@ impl Rig {
         Ok(())
     }
 
-    /// A frame came: one of those that are expected, the next one of its sender's.
+    /// A frame came. What is wrong with it is wrong even if the driver died meanwhile.
     fn hear(&mut self, frame: &[u8]) -> Result<(), Failure> {
+        let heard = self.understand(frame);
+        if let Err(Failure::Wrong(what) | Failure::Count(what, ..)) = heard {
+            self.misheard = Some(what);
+        }
+        heard
+    }
+
+    /// A frame came: one of those that are expected, the next one of its sender's.
+    fn understand(&mut self, frame: &[u8]) -> Result<(), Failure> {
         let from = |stream: &&mut Stream| frame.get(6..HEADER - 2) == Some(&stream.mac);
         let Some(stream) = self.streams.iter_mut().find(from) else {
             return Err(Failure::Wrong("a frame from nobody"));
@@ -187,6 +199,7 @@ impl Rig {
         if is_witness && lost > 0 {
             return Err(Failure::Count("frames of the witness's are lost", lost, 0));
         }
+        stream.lost += lost;
         stream.expected = number + 1;
         Ok(())
     }
@@ -208,11 +221,31 @@ impl Rig {
         Ok(())
     }
 
+    /// So many frames to the witness, each of which finds a buffer.
+    pub fn serve_witness(&mut self, frames: u64) -> Result<(), Failure> {
+        let before = self.streams[0].sent;
+        self.traffic(frames, false)?;
+        self.all_arrived(before + frames)
+    }
+
+    /// The driver posted a buffer for each frame to the witness.
+    fn all_arrived(&self, expected: u64) -> Result<(), Failure> {
+        match expected - self.streams[0].sent {
+            0 => self.nothing_is_missing(),
+            lacking => Err(Failure::Count(
+                "frames for which the driver posted no buffer",
+                lacking,
+                0,
+            )),
+        }
+    }
+
     /// So many short frames to the witness, as quickly as they can come: each takes a buffer that the driver
     /// posted.
     pub fn drain(&mut self, frames: u64) -> Result<(), Failure> {
         /// Frames that arrive together: no more than the witness has pages for.
         const TOGETHER: u64 = 4;
+        let before = self.streams[0].sent;
         for n in 0..frames {
             self.arrive_with(true, LENGTHS[0])?;
             if n % TOGETHER == TOGETHER - 1 {
@@ -220,7 +253,7 @@ impl Rig {
                 self.listen()?;
             }
         }
-        self.nothing_is_missing()
+        self.all_arrived(before + frames)
     }
 
     /// All of the witness's frames must have come back.
