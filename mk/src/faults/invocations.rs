@@ -58,14 +58,14 @@ pub fn play(
         name: NAME.into(),
         unit: "invocations",
         tried: 0,
-        checked: 0,
+        checked: Some(0),
         findings: Vec::new(),
     };
     let one = |first, count| boot(prepared, first, count, planted);
     chunks.play(NAME, one, |boot| {
         all.tried += boot.invocations;
         // Twice in each round the kernel is audited; holdings, victim and books are looked at once.
-        all.checked += 5 * boot.rounds;
+        all.checked = all.checked.map(|checked| checked + 5 * boot.rounds);
         all.findings.extend(boot.finding);
         let failures = all.findings.len();
         let detail = format!("{} invocations, {failures} failures", all.tried);

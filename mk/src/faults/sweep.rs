@@ -88,20 +88,26 @@ impl Sweep {
 
     /// What there is to sweep, as the guest says.
     fn pairs(&self, launch: &Launch) -> Result<Vec<Pair>> {
-        let mut launch = launch.clone();
-        launch.append.push("list=1".into());
+        let mut words = Vec::new();
         for (word, names) in [("scenario", &self.scenario), ("target", &self.target)] {
             if let Some(names) = names {
-                launch.append.push(format!("{word}={names}"));
+                words.push(format!("{word}={names}"));
             }
         }
-        let mut pairs = Vec::new();
-        let outcome = boot(&launch, |line| pairs.extend(Pair::listed(line)))?;
-        if outcome != Outcome::Halted {
-            bail!("the sweep can't be listed: {outcome}");
-        }
+        let pairs = list(launch, words)?;
         if pairs.is_empty() {
-            bail!("no scenario and target of these names");
+            let all = list(launch, Vec::new())?;
+            let all = all.chunk_by(|one, next| one.scenario == next.scenario);
+            let all = all.map(|pairs| {
+                let targets = pairs.iter().map(|pair| pair.target.as_str());
+                let targets: Vec<_> = targets.collect();
+                format!("  {} ({})", pairs[0].scenario, targets.join(", "))
+            });
+            let all: Vec<_> = all.collect();
+            bail!(
+                "no scenario and target of these names; there are\n{}",
+                all.join("\n")
+            );
         }
         Ok(pairs)
     }
@@ -258,4 +264,17 @@ fn address_of(program: &Path, symbol: &str) -> Result<u64> {
             (name == symbol).then(|| u64::from_str_radix(address, 16).ok())?
         })
         .with_context(|| format!("{} has no symbol {symbol}", program.display()))
+}
+
+/// The pairs that the guest has, of what these words leave.
+fn list(launch: &Launch, words: Vec<String>) -> Result<Vec<Pair>> {
+    let mut launch = launch.clone();
+    launch.append.push("list=1".into());
+    launch.append.extend(words);
+    let mut pairs = Vec::new();
+    let outcome = boot(&launch, |line| pairs.extend(Pair::listed(line)))?;
+    if outcome != Outcome::Halted {
+        bail!("the sweep can't be listed: {outcome}");
+    }
+    Ok(pairs)
 }

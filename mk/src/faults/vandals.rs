@@ -50,13 +50,13 @@ pub fn play(checkout: &Checkout, seed: u64, extent: Extent) -> Result<Fuzzed> {
         name: NAME.into(),
         unit: "seeds of a stack's",
         tried: 0,
-        checked: 0,
+        checked: Some(0),
         findings: Vec::new(),
     };
     let one = |first, count| run(&program, &folder, first, count);
     chunks.play(NAME, one, |played| {
         all.tried += played.seeds;
-        all.checked += played.checks;
+        all.checked = all.checked.map(|checked| checked + played.checks);
         let seeds = played.seeds + u64::from(played.finding.is_some());
         all.findings.extend(played.finding);
         let failures = all.findings.len();

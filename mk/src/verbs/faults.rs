@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use super::prepare::Prepared;
 use crate::checkout::Checkout;
@@ -40,6 +40,9 @@ const SEEDS: u64 = 20;
 pub(super) fn faults(options: &FaultOptions) -> Result<ExitCode> {
     if options.planted.as_deref() == Some(ALL) {
         return muster();
+    }
+    if options.target.is_some() && !matches!(options.level, Level::Qemu) {
+        bail!("--target and --point are for --level qemu");
     }
     match options.level {
         Level::Sim => {}
