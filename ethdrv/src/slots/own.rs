@@ -11,8 +11,8 @@
 //! buffers that the device doesn't have give way. Of both together there are never more than the device
 //! takes buffers, for each that can't give way stands for one that the device has.
 //!
-//! What a sealed session gave in exchange, had lent, or had a frame in, is *private*: before such a page
-//! becomes anybody else's, all of it but the frame is zeroed.
+//! What a sealed session gave in exchange, or had lent, is *private*, and so is a page into which a frame came
+//! that may be for a sealed port: before it becomes anybody else's, all of it but the frame is zeroed.
 
 use alloc::collections::TryReserveError;
 use alloc::vec::Vec;
@@ -91,7 +91,7 @@ impl<P: Program> Slots<P> {
         }
     }
 
-    /// A frame for a sealed session came into a page.
+    /// A frame that may be for a sealed port came into a page.
     #[inline]
     pub fn mark_private(&mut self, number: SlotNumber) {
         if let Some(slot) = self.slots.get_mut(number.0 as usize) {
